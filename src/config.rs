@@ -1,0 +1,408 @@
+//! Floor 2: settings of the proxy, parsed into types that cannot be wrong.
+//!
+//! In: the text of `leafrank.yaml`, `LEAFRANK_*` variables, flags. Out: [`Settings`], or every
+//! problem at once, each with file, line, column, key, what was found, what was expected and a
+//! suggestion. The shipped `config/leafrank.yaml` names every key; a key that is left out has the
+//! value written there. Environment variables are handed in as a map; nothing is read here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything the process needs to know to start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where we listen.
+    pub listen: Listen,
+    /// The shop.
+    pub upstream: Upstream,
+    /// Who is who.
+    pub identity: Identity,
+    /// Which request is what. First match wins.
+    pub routes: Vec<Route>,
+    /// Time and size limits.
+    pub limits: Limits,
+    /// The rules file.
+    pub rules: RulesFile,
+    /// What is kept in memory.
+    pub store: Store,
+    /// Stopping.
+    pub shutdown: Shutdown,
+    /// Where the last good rules are kept; created when missing.
+    pub data_dir: PathBuf,
+    /// Share of sessions (0..=1) whose lists always go out in the upstream's order.
+    pub holdout: f32,
+}
+
+/// Where we listen.
+#[derive(Clone, Debug)]
+pub struct Listen {
+    /// Data port addresses.
+    pub data: Vec<ListenAddress>,
+    /// TLS on the data port.
+    pub tls: Option<ServerTls>,
+    /// Our API.
+    pub api: Option<SocketAddr>,
+    /// Mutating admin; loopback unless the settings say otherwise.
+    pub admin: Option<SocketAddr>,
+    /// Read-only health and metrics.
+    pub ops: Option<SocketAddr>,
+    /// Paths of ours that the data port answers itself; empty by default.
+    pub own_paths: OwnPaths,
+    /// Worker threads of the data port.
+    pub threads: usize,
+}
+
+/// A TCP or unix socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// `host:port`.
+    Tcp(SocketAddr),
+    /// `unix:/path`.
+    Unix(PathBuf),
+}
+
+/// Certificate and key files, PEM.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Paths of ours on the data port.
+#[derive(Clone, Debug, Default)]
+pub struct OwnPaths {
+    /// Put before each of our paths there, e.g. `/leafrank`; empty = none.
+    pub prefix: String,
+    /// Our paths to answer, e.g. `/api/interactions/track`; a `{id}` segment matches any one.
+    pub paths: Vec<String>,
+}
+
+/// The shop.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// At least one address.
+    pub addresses: Vec<UpstreamAddress>,
+    /// TLS towards the shop.
+    pub tls: Option<ClientTls>,
+    /// HTTP version towards the shop.
+    pub protocol: UpstreamProtocol,
+    /// Time to connect.
+    pub connect_timeout: Duration,
+    /// Time until the reply's head.
+    pub response_timeout: Duration,
+    /// Idle pooled connections are closed after this.
+    pub idle_timeout: Duration,
+    /// Idle connections kept an address and worker.
+    pub idle_connections_max: usize,
+    /// Time between health checks; zero = none.
+    pub health_interval: Duration,
+}
+
+/// One address of the shop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAddress {
+    /// `host:port`, host by name or number.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+    /// `unix:/path`.
+    Unix(PathBuf),
+}
+
+/// TLS towards the shop.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    /// Name expected in the certificate.
+    pub server_name: String,
+    /// Extra trusted roots, PEM; the public web's roots otherwise.
+    pub ca: Option<PathBuf>,
+}
+
+/// HTTP version towards the shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamProtocol {
+    /// HTTP/2 for gRPC, HTTP/1.1 for the rest.
+    Auto,
+    /// HTTP/1.1 always.
+    Http1,
+    /// HTTP/2 always.
+    Http2,
+}
+
+/// Who is who.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Where the user is named; first that yields one wins.
+    pub user: Vec<Source>,
+    /// Where the session is named.
+    pub session: Vec<Source>,
+    /// Values that mean "nobody", e.g. `anonymous`.
+    pub anonymous: Vec<String>,
+    /// Peers whose `X-Leafrank-*` headers are honoured.
+    pub trusted_peers: Vec<std::net::IpAddr>,
+}
+
+/// A place in a request that holds a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// `header:X-User-ID`
+    Header(http::HeaderName),
+    /// `cookie:sid`
+    Cookie(String),
+    /// `body:/user_id`, a JSON Pointer.
+    Body(Pointer),
+    /// `query:q`, a URL query parameter.
+    Query(String),
+    /// `path:sku`, a `{sku}` segment of the route's path.
+    Path(String),
+}
+
+/// A JSON Pointer (RFC 6901) in which a segment may be `*`: any key or index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pointer(pub Vec<String>);
+
+/// Which request is what.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its name in metrics and logs.
+    pub name: String,
+    /// Method; `None` = any.
+    pub method: Option<http::Method>,
+    /// Path with `{name}` segments.
+    pub path: PathPattern,
+    /// What it does.
+    pub kind: RouteKind,
+    /// False: nothing is learned from it.
+    pub learn: bool,
+    /// The request changes nothing in the shop and may be sent twice.
+    pub read: bool,
+}
+
+/// `/product/{sku}`: literal and named segments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern(pub Vec<Segment>);
+
+/// One segment of a path pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// This text.
+    Literal(String),
+    /// Any one segment, remembered under a name.
+    Named(String),
+}
+
+/// What a route does.
+#[derive(Clone, Debug)]
+pub enum RouteKind {
+    /// Answers with hits.
+    Search(Box<SearchRoute>),
+    /// Says what the shopper did.
+    Event(Box<EventRoute>),
+}
+
+/// A route that answers with hits.
+#[derive(Clone, Debug)]
+pub struct SearchRoute {
+    /// What is done with the order.
+    pub mode: Mode,
+    /// Where the query is.
+    pub query: Vec<Source>,
+    /// Parameters that choose an order, each with the values that mean "by relevance".
+    pub sort: Vec<SortParameter>,
+    /// Is the upstream's order a ranking at all?
+    pub upstream: UpstreamOrder,
+    /// Are scores meaningful, and which way?
+    pub score_better: Option<ScoreBetter>,
+    /// Where the hits are in the reply.
+    pub hits: HitMap,
+    /// The list is left alone unless all of these hold in the reply.
+    pub only_if: Vec<Condition>,
+}
+
+/// What is done with a route's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Not ranked; still learned from unless `learn: false`.
+    Off,
+    /// Ranked and counted, not applied.
+    Shadow,
+    /// Applied.
+    On,
+    /// Applied, and the fields that LeafLoaf's own demo page reads are added.
+    Annotate,
+}
+
+/// A parameter by which a caller chooses an order.
+#[derive(Clone, Debug)]
+pub struct SortParameter {
+    /// Where it is.
+    pub source: Source,
+    /// Values that mean "by relevance".
+    pub neutral: Vec<String>,
+}
+
+/// Is the upstream's order a ranking?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamOrder {
+    /// Yes: it is an opinion worth keeping.
+    Ranked,
+    /// No: it only breaks ties.
+    Unranked,
+}
+
+/// Which way a meaningful score points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreBetter {
+    /// More is better.
+    Higher,
+    /// Less is better (distances).
+    Lower,
+}
+
+/// Where hits are and what their members are called. Field pointers start at the hit.
+#[derive(Clone, Debug, Default)]
+pub struct HitMap {
+    /// The array of hits; several arrays where the pointer has a `*`.
+    pub at: Pointer,
+    /// Stable product key; a list with a hit that has none passes.
+    pub id: Pointer,
+    /// Name.
+    pub name: Option<Pointer>,
+    /// Category, text or path with `/`.
+    pub category: Option<Pointer>,
+    /// Brand or supplier.
+    pub brand: Option<Pointer>,
+    /// Attributes: an array of text, or text.
+    pub attributes: Option<Pointer>,
+    /// Further search terms: an array of text, or text.
+    pub terms: Option<Pointer>,
+    /// Price, a number or numeric text.
+    pub price: Option<Pointer>,
+    /// The upstream's score, a number or numeric text.
+    pub score: Option<Pointer>,
+    /// In stock: boolean, or a number (0 = out).
+    pub stock: Option<Pointer>,
+    /// Sponsored: a true value locks the position.
+    pub sponsored: Option<Pointer>,
+}
+
+impl Default for Pointer {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// Something that must hold in a JSON body.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// Where.
+    pub at: Pointer,
+    /// What must be there.
+    pub is: Expected,
+}
+
+/// What a [`Condition`] asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    /// `null`, or nothing at all.
+    Null,
+    /// This scalar.
+    Value(serde_json::Value),
+}
+
+/// A route that says what the shopper did.
+#[derive(Clone, Debug)]
+pub struct EventRoute {
+    /// The kind, where the route itself is one (`view`, `add_to_cart`, …).
+    pub kind: Option<crate::types::interaction::InteractionKind>,
+    /// Where the request names the kind, else.
+    pub kind_from: Vec<Source>,
+    /// Words of this shop for kinds, before the built-in ones: (word, kind).
+    pub kinds: Vec<(String, crate::types::interaction::InteractionKind)>,
+    /// One event a matching element (an order's lines); `None` = the request is one event.
+    pub each: Option<Pointer>,
+    /// The product key; body pointers start at the element where `each` is set.
+    pub product: Vec<Source>,
+    /// Units.
+    pub quantity: Vec<Source>,
+    /// Event id.
+    pub event_id: Vec<Source>,
+    /// Seconds on the page.
+    pub seconds: Vec<Source>,
+    /// Facts about the product in the request, pointers from the element; `id` is ignored.
+    pub facts: Option<HitMap>,
+    /// The same, in a product page's reply: what the reply says of the product.
+    pub reply_facts: Option<HitMap>,
+}
+
+/// Time and size limits. Every one has its unit in its name.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// How long upstream bytes are held back, from the reply's head on.
+    pub hold_ms: u64,
+    /// Our own computation for one search.
+    pub rank_us: u64,
+    /// Reply bodies above this stream on untouched (as received, and decoded).
+    pub reply_bytes_max: usize,
+    /// Request bodies up to this are read to learn from; larger ones stream through unread.
+    pub peek_bytes_max: usize,
+    /// Request bodies above this get 413; 0 = no limit.
+    pub request_bytes_max: u64,
+    /// Header block above this gets 431.
+    pub header_bytes_max: usize,
+    /// Header lines above this get 431.
+    pub header_count_max: usize,
+    /// A head must arrive within this.
+    pub header_timeout: Duration,
+    /// A connection silent for this is closed (between requests; upgraded ones excluded).
+    pub idle_timeout: Duration,
+    /// A request body silent for this ends the request with 408.
+    pub body_timeout: Duration,
+    /// Personalised requests in flight; past it requests pass unranked.
+    pub in_flight_max: usize,
+    /// HTTP/2 streams a connection.
+    pub h2_streams_max: u32,
+}
+
+/// The rules file.
+#[derive(Clone, Debug)]
+pub struct RulesFile {
+    /// The hot-edited file; `None` = the shipped rules.
+    pub path: Option<PathBuf>,
+    /// A directory of knowledge tables; `None` = the shipped ones.
+    pub knowledge_dir: Option<PathBuf>,
+}
+
+/// What is kept in memory.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Profiles.
+    pub profiles_max: usize,
+    /// Products in the catalogue.
+    pub products_max: usize,
+    /// Products remembered a profile.
+    pub products_per_profile_max: usize,
+    /// Facets remembered a profile.
+    pub facets_per_profile_max: usize,
+    /// Subjects whose last lists are remembered.
+    pub recent_max: usize,
+}
+
+/// Stopping.
+#[derive(Clone, Debug)]
+pub struct Shutdown {
+    /// Not ready, but still accepting: time for balancers to notice.
+    pub lame_duck: Duration,
+    /// After that, requests in flight get this long.
+    pub drain: Duration,
+}

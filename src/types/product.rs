@@ -1,0 +1,135 @@
+//! Products as the catalogue knows them: a handful of facets as 64-bit keys.
+//!
+//! A facet is a product dimension with a value: category `dairy/milk`, brand `oatly`, attribute
+//! `plant-based`, price tier `premium`. Names are hashed once, when a product is first seen;
+//! ranking compares keys.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::ids::ProductKey;
+
+/// A product dimension on which taste is learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Axis {
+    /// Where the product stands in the shop; each level of a path is a facet.
+    Category,
+    /// Who makes or sells it.
+    Brand,
+    /// What it is: organic, plant-based, spicy, gluten-free.
+    Attribute,
+    /// How dear it is among its category.
+    PriceTier,
+}
+
+impl Axis {
+    /// All axes, in the order of [`Axis::index`].
+    pub const ALL: [Self; 4] = [Self::Category, Self::Brand, Self::Attribute, Self::PriceTier];
+
+    /// Position in tables that hold one value an axis.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name used in rules, metrics, API and explanations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Category => "category",
+            Self::Brand => "brand",
+            Self::Attribute => "attribute",
+            Self::PriceTier => "price_tier",
+        }
+    }
+}
+
+/// A facet as 64 stable bits; the axis is in the two lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FacetKey(pub u64);
+
+impl FacetKey {
+    /// The key of `value` on `axis`. The value must already be in [`normalise`]d form.
+    pub fn of(axis: Axis, value: &str) -> Self {
+        let hash = xxh3_64_with_seed(value.as_bytes(), axis.index() as u64);
+        Self((hash & !0b11) | axis.index() as u64)
+    }
+
+    /// The axis this facet lies on.
+    pub fn axis(self) -> Axis {
+        Axis::ALL[(self.0 & 0b11) as usize]
+    }
+}
+
+/// The form in which facet values are compared and shown: trimmed, lower case, single spaces.
+pub fn normalise(value: &str) -> String {
+    let mut out = String::with_capacity(value.len());
+    for word in value.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(word.chars().flat_map(char::to_lowercase));
+    }
+    out
+}
+
+/// How dear a product is among its category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceTier {
+    /// More than half a standard deviation below its category's usual (log) price.
+    Budget,
+    /// Near the usual.
+    Standard,
+    /// More than half a standard deviation above.
+    Premium,
+}
+
+impl PriceTier {
+    /// The facet value.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Budget => "budget",
+            Self::Standard => "standard",
+            Self::Premium => "premium",
+        }
+    }
+}
+
+/// What the catalogue keeps of one product: `O(facets)` small, shared by `Arc`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProductFacts {
+    /// The product.
+    pub key: ProductKey,
+    /// Its name as the shop writes it; for explanations only.
+    pub name: Box<str>,
+    /// Facets of all axes, sorted by axis then key, without doubles.
+    pub facets: Box<[FacetKey]>,
+    /// The most specific category, if any: the unit in which prices and priors are compared.
+    pub category: Option<FacetKey>,
+    /// The price in the shop's own currency unit, if it is a positive finite number.
+    pub price: Option<f32>,
+    /// Hashes of the folded, stemmed words of name, category and terms; sorted.
+    pub terms: Box<[u32]>,
+}
+
+impl ProductFacts {
+    /// The facets that lie on `axis`.
+    pub fn on_axis(&self, axis: Axis) -> impl Iterator<Item = FacetKey> + '_ {
+        self.facets.iter().copied().filter(move |facet| facet.axis() == axis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_facet_key_remembers_its_axis() {
+        for axis in Axis::ALL {
+            assert_eq!(FacetKey::of(axis, "organic").axis(), axis);
+        }
+        assert_ne!(FacetKey::of(Axis::Brand, "organic"), FacetKey::of(Axis::Attribute, "organic"));
+    }
+
+    #[test]
+    fn values_that_differ_in_case_and_spaces_are_one_facet() {
+        assert_eq!(normalise("  Oat   MILK "), "oat milk");
+    }
+}
