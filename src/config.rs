@@ -9,6 +9,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod build;
+mod build_route;
+mod overlay;
+mod parse;
+pub mod preset;
+mod raw;
+mod raw_route;
+#[cfg(test)]
+mod shipped_tests;
+pub mod source;
+mod words;
+
+pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
+pub use overlay::variable;
+pub use parse::{SettingsText, schema};
+
 /// Everything the process needs to know to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -32,6 +48,37 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Share of sessions (0..=1) whose lists always go out in the upstream's order.
     pub holdout: f32,
+    /// The mode of routes that do not say; already applied to [`Settings::routes`].
+    pub mode: Mode,
+    /// Names of the presets in force; their routes are already in [`Settings::routes`].
+    pub presets: Vec<String>,
+    /// Every key with its value and who set it, for the config dump.
+    pub effective: Vec<Effective>,
+}
+
+/// One setting in force.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Effective {
+    /// Dotted key.
+    pub key: String,
+    /// Its value as written, units as in the key's name.
+    pub value: serde_json::Value,
+    /// Who set it.
+    pub origin: Origin,
+}
+
+/// Who set a setting; later ones win.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// The settings file.
+    File,
+    /// A `LEAFRANK_*` variable.
+    Environment,
+    /// A flag.
+    Flag,
 }
 
 /// Where we listen.
@@ -49,7 +96,7 @@ pub struct Listen {
     pub ops: Option<SocketAddr>,
     /// Paths of ours that the data port answers itself; empty by default.
     pub own_paths: OwnPaths,
-    /// Worker threads of the data port.
+    /// Worker threads of the data port; 0 = one a core.
     pub threads: usize,
 }
 
@@ -60,6 +107,15 @@ pub enum ListenAddress {
     Tcp(SocketAddr),
     /// `unix:/path`.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Certificate and key files, PEM.
@@ -125,7 +181,9 @@ pub struct ClientTls {
 }
 
 /// HTTP version towards the shop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamProtocol {
     /// HTTP/2 for gRPC, HTTP/1.1 for the rest.
@@ -164,10 +222,6 @@ pub enum Source {
     Path(String),
 }
 
-/// A JSON Pointer (RFC 6901) in which a segment may be `*`: any key or index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pointer(pub Vec<String>);
-
 /// Which request is what.
 #[derive(Clone, Debug)]
 pub struct Route {
@@ -196,6 +250,26 @@ pub enum Segment {
     Literal(String),
     /// Any one segment, remembered under a name.
     Named(String),
+}
+
+impl Route {
+    /// True when something that the route or `identity` looks for may be in the request's body.
+    pub fn reads_body(&self, identity: &Identity) -> bool {
+        let mut places = identity.user.iter().chain(&identity.session);
+        places.any(Source::needs_body)
+            || match &self.kind {
+                RouteKind::Search(search) => {
+                    let sort = search.sort.iter().map(|parameter| &parameter.source);
+                    search.query.iter().chain(sort).any(Source::needs_body)
+                }
+                RouteKind::Event(event) => {
+                    let places = [&event.kind_from, &event.product, &event.quantity];
+                    event.each.is_some()
+                        || event.facts.is_some()
+                        || places.into_iter().flatten().any(Source::needs_body)
+                }
+            }
+    }
 }
 
 /// What a route does.
@@ -227,7 +301,18 @@ pub struct SearchRoute {
 }
 
 /// What is done with a route's order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Not ranked; still learned from unless `learn: false`.
@@ -240,6 +325,16 @@ pub enum Mode {
     Annotate,
 }
 
+impl Mode {
+    /// The mode a word names; letter case does not matter.
+    pub fn parse(word: &str) -> Option<Self> {
+        let modes = [Self::Off, Self::Shadow, Self::On, Self::Annotate];
+        let names = ["off", "shadow", "on", "annotate"];
+        let mut named = modes.into_iter().zip(names);
+        named.find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(mode, _)| mode)
+    }
+}
+
 /// A parameter by which a caller chooses an order.
 #[derive(Clone, Debug)]
 pub struct SortParameter {
@@ -250,7 +345,9 @@ pub struct SortParameter {
 }
 
 /// Is the upstream's order a ranking?
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamOrder {
     /// Yes: it is an opinion worth keeping.
@@ -260,64 +357,15 @@ pub enum UpstreamOrder {
 }
 
 /// Which way a meaningful score points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ScoreBetter {
     /// More is better.
     Higher,
     /// Less is better (distances).
     Lower,
-}
-
-/// Where hits are and what their members are called. Field pointers start at the hit.
-#[derive(Clone, Debug, Default)]
-pub struct HitMap {
-    /// The array of hits; several arrays where the pointer has a `*`.
-    pub at: Pointer,
-    /// Stable product key; a list with a hit that has none passes.
-    pub id: Pointer,
-    /// Name.
-    pub name: Option<Pointer>,
-    /// Category, text or path with `/`.
-    pub category: Option<Pointer>,
-    /// Brand or supplier.
-    pub brand: Option<Pointer>,
-    /// Attributes: an array of text, or text.
-    pub attributes: Option<Pointer>,
-    /// Further search terms: an array of text, or text.
-    pub terms: Option<Pointer>,
-    /// Price, a number or numeric text.
-    pub price: Option<Pointer>,
-    /// The upstream's score, a number or numeric text.
-    pub score: Option<Pointer>,
-    /// In stock: boolean, or a number (0 = out).
-    pub stock: Option<Pointer>,
-    /// Sponsored: a true value locks the position.
-    pub sponsored: Option<Pointer>,
-}
-
-impl Default for Pointer {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-/// Something that must hold in a JSON body.
-#[derive(Clone, Debug)]
-pub struct Condition {
-    /// Where.
-    pub at: Pointer,
-    /// What must be there.
-    pub is: Expected,
-}
-
-/// What a [`Condition`] asks for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expected {
-    /// `null`, or nothing at all.
-    Null,
-    /// This scalar.
-    Value(serde_json::Value),
 }
 
 /// A route that says what the shopper did.
@@ -341,6 +389,8 @@ pub struct EventRoute {
     pub seconds: Vec<Source>,
     /// Facts about the product in the request, pointers from the element; `id` is ignored.
     pub facts: Option<HitMap>,
+    /// Asked for each member that `facts` does not yield (a shop with two spellings).
+    pub facts_or: Option<HitMap>,
     /// The same, in a product page's reply: what the reply says of the product.
     pub reply_facts: Option<HitMap>,
 }
@@ -374,11 +424,21 @@ pub struct Limits {
     pub h2_streams_max: u32,
 }
 
+impl Limits {
+    /// The longest request body that is forwarded, in bytes; the largest number where there is no
+    /// limit.
+    pub fn request_bytes_cap(&self) -> u64 {
+        if self.request_bytes_max == 0 { u64::MAX } else { self.request_bytes_max }
+    }
+}
+
 /// The rules file.
 #[derive(Clone, Debug)]
 pub struct RulesFile {
     /// The hot-edited file; `None` = the shipped rules.
     pub path: Option<PathBuf>,
+    /// Nobody named the path: where there is no such file, the shipped rules serve.
+    pub may_be_missing: bool,
     /// A directory of knowledge tables; `None` = the shipped ones.
     pub knowledge_dir: Option<PathBuf>,
 }

@@ -1,14 +1,56 @@
-//! Leafrank: a sidecar that re-ranks a shop's search results, inline and fail-open.
-pub mod types;
+//! Leafrank: a sidecar that learns each shopper's taste from a shop's traffic and re-orders its
+//! search results, inline and fail-open.
+//!
+//! The way of a request, stage by stage, is [`proxy::pipeline`]:
+//!
+//! ```text
+//! client ─► listener ─► route ─► identity ─► forward to the shop ─► decode hits ─► gather
+//!                                                                                     │
+//! client ◄── respond ◄─ splice the hits into the original bytes ◄─ guard ◄─ blend ◄─ score
+//!                │
+//!                └─► observe: derive signals ─► learn into the profile
+//! ```
+//!
+//! Modules are listed in reading order, top floor first. A module imports only floors below its own;
+//! the pure wing (marked) has no sockets, files, async or clock.
 
-pub mod wire;
+// floor 7: puts everything together
+pub mod app;
+pub mod cli;
 
+// floor 6: the planes
+pub mod admin;
+pub mod api;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod proxy;
+pub mod serve;
+
+// floor 5: the read path and the write path
+pub mod observe;
+pub mod personalize;
+
+// floor 4: engines (pure), and what holds
+pub mod rank;
+pub mod reload;
+pub mod signals;
+pub mod store;
+
+// floor 3: readers (pure), and connections
+pub mod client;
+pub mod identity;
+pub mod preferences;
+pub mod route;
+
+// floor 2: words of the operator and the merchandiser (pure)
 pub mod config;
 pub mod rules;
 
-pub mod preferences;
+// floor 1: formats (pure), and what the process says and how it ends
+pub mod shutdown;
+pub mod telemetry;
+pub mod wire;
+pub mod yaml;
 
-pub mod rank;
-pub mod signals;
-
-pub mod reload;
+// floor 0: the vocabulary (pure)
+pub mod types;

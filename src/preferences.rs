@@ -1,1 +1,25 @@
-//! stub
+//! Floor 3: what is known of taste, learned and read.
+//!
+//! In: signals, product facts, lists that were shown. Out: a shopper's packed [`Profile`]
+//! (`crate::types::profile`) and the [`Population`], both as plain values.
+//!
+//! - [`learn`] adds one signal to a profile; increments commute, so replicas may learn in any order.
+//! - [`taste`] reads a profile at a time: affinities, item memory, price distance, confidence.
+//! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
+//! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
+//! - [`live`] writes a profile in the shape the preferences API shows.
+//!
+//! Nothing here reads a clock, a file or a socket, keeps names, or grows without a limit.
+//!
+//! [`Profile`]: crate::types::profile::Profile
+//! [`Population`]: population::Population
+
+pub mod learn;
+pub mod live;
+pub mod merge;
+pub mod population;
+pub mod propensity;
+pub mod taste;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -4,7 +4,14 @@
 //! immutable [`Rules`], swapped in whole. A text that does not compile gives every problem at once
 //! and changes nothing. No I/O here: `reload` reads files and swaps tables.
 
+mod compile;
+pub mod knowledge;
+mod schema;
+mod schema_merchandising;
+
 use std::sync::Arc;
+
+pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, schema};
 
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
@@ -102,7 +109,9 @@ pub struct Prior {
 }
 
 /// Whose lists the prior and boosts move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum PriorAppliesTo {
     /// Only lists of shoppers of whom something is known.
@@ -189,5 +198,3 @@ pub enum Action {
     /// Puts the hit behind all that are not demoted, last of all guards; no pin lifts it.
     Demote,
 }
-
-pub mod knowledge;

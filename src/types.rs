@@ -7,6 +7,7 @@ pub mod budget;
 pub mod clock;
 pub mod ids;
 pub mod interaction;
+pub mod problem;
 pub mod product;
 pub mod profile;
 pub mod signal;

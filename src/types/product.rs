@@ -31,7 +31,7 @@ impl Axis {
     }
 
     /// The name used in rules, metrics, API and explanations.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Category => "category",
             Self::Brand => "brand",
@@ -83,7 +83,7 @@ pub enum PriceTier {
 
 impl PriceTier {
     /// The facet value.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Budget => "budget",
             Self::Standard => "standard",

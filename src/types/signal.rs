@@ -1,8 +1,8 @@
 //! What one interaction of one shopper with one product says: the kinds of the plan's
 //! `signal_weights`, each with its place in the rules table.
 
-use super::ids::ProductKey;
 use super::clock::Timestamp;
+use super::ids::ProductKey;
 
 macro_rules! signal_kinds {
     ($($(#[$doc:meta])* $name:ident => $path:literal,)*) => {

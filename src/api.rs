@@ -1,0 +1,72 @@
+//! Floor 6: our own endpoints, on one page.
+//!
+//! | path | what |
+//! |---|---|
+//! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
+//! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
+//! | `GET /api/preferences/live?user_id=` | the same |
+//!
+//! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
+//! one of these only where the settings list it. Answers are never cached and allow any origin, as
+//! the shop's own API does.
+
+mod error;
+mod preferences;
+mod track;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use crate::observe::Observer;
+use crate::personalize::Personalizer;
+use crate::types::clock::Clock;
+
+/// What the endpoints work on.
+#[derive(Clone)]
+pub struct Api {
+    /// The write path.
+    pub observer: Arc<Observer>,
+    /// The read path.
+    pub personalizer: Arc<Personalizer>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Longest request body, in bytes: one interaction with its context.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// All endpoints.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .route("/api/interactions/track", post(track::track))
+        .route("/api/users/{id}/preferences/live", get(preferences::by_path))
+        .route("/api/preferences/live", get(preferences::by_query))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(open_to_pages))
+        .with_state(api)
+}
+
+/// Lets pages of any origin call us, answers their preflights, and forbids caching.
+async fn open_to_pages(request: Request, next: Next) -> Response {
+    let mut reply = if request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = reply.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-user-id, x-session-id"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    reply
+}

@@ -1,0 +1,310 @@
+//! Floor 7, the composition root: the only file that knows every part and starts what lives long.
+//!
+//! ```text
+//! pingora Server
+//!  ├─ data  :8080   Engine (hyper)  ── Pipeline ── Personalizer · Observer · Shop
+//!  ├─ api   :8081   our endpoints (axum)
+//!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
+//!  └─ balancer      health of the shop's addresses
+//! ```
+//! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
+//! cannot be used does.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{L4BufferSettings, ListenerConfig};
+use pingora::server::configuration::ServerConf;
+use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use pingora::services::background::GenBackgroundService;
+use pingora::services::listening::Service;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{self, Admin};
+use crate::api::{self, Api};
+use crate::client::shop::{Shop, ShopSetupError};
+use crate::config::{ListenAddress, Settings};
+use crate::observe::Observer;
+use crate::personalize::Personalizer;
+use crate::proxy::RequestBody;
+use crate::proxy::engine::Engine;
+use crate::proxy::pipeline::Pipeline;
+use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
+use crate::serve::HttpApp;
+use crate::shutdown::Lifecycle;
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+use crate::types::clock::{Clock, SystemClock};
+
+/// Why the process cannot start. Each is the operator's to mend: exit code 78.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address we cannot listen on.
+    #[error("{key}: {address}: {reason}")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        address: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// Certificate or key of the data port.
+    #[error("listen.tls: {0}")]
+    Tls(String),
+    /// The shop.
+    #[error(transparent)]
+    Shop(#[from] ShopSetupError),
+    /// A fault of ours.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A sidecar, put together and not yet running.
+pub struct Sidecar {
+    server: Server,
+    lifecycle: Arc<Lifecycle>,
+    settings: Arc<Settings>,
+    personalizer: Arc<Personalizer>,
+    /// Watches the rules for as long as it lives.
+    _reloader: Reloader,
+}
+
+/// When a sidecar ends.
+pub enum Until {
+    /// On SIGTERM or SIGINT, after the drain; at once on a second one.
+    Signal,
+    /// When this channel says so or closes, after the drain.
+    Told(tokio::sync::watch::Receiver<bool>),
+}
+
+impl Sidecar {
+    /// Puts all parts together and checks that every address can be listened on.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn assemble(settings: Settings) -> Result<Self, StartError> {
+        let settings = Arc::new(settings);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let metrics = Arc::new(Metrics::new()?);
+        let lifecycle = Arc::<Lifecycle>::default();
+        let store = Arc::new(Store::new(&settings.store));
+        let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
+        report(&rules, metrics.clone());
+        let personalizer = Arc::new(Personalizer::new(
+            settings.clone(),
+            store.clone(),
+            rules.clone(),
+            metrics.clone(),
+            clock.clone(),
+        ));
+        let observer = Arc::new(Observer::new(
+            &settings,
+            store,
+            rules.clone(),
+            metrics.clone(),
+            clock.clone(),
+        ));
+        let shop = Arc::new(Shop::<RequestBody>::new(&settings.upstream)?);
+        let api = api::router(Api {
+            observer: observer.clone(),
+            personalizer: personalizer.clone(),
+            clock: clock.clone(),
+        });
+        let admin = Admin {
+            personalizer: personalizer.clone(),
+            rules,
+            lifecycle: lifecycle.clone(),
+            metrics: metrics.clone(),
+        };
+        let pipeline = Arc::new(Pipeline {
+            settings: settings.clone(),
+            shop: shop.clone(),
+            personalizer: personalizer.clone(),
+            observer,
+            own: api.clone(),
+            lifecycle: lifecycle.clone(),
+            metrics,
+            clock,
+        });
+        let mut server = Server::new_with_opt_and_conf(None, conf(&settings));
+        server.bootstrap();
+        server.add_service(data_service(&settings, pipeline)?);
+        server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
+        for (key, address, router) in [
+            ("listen.api", settings.listen.api, api),
+            ("listen.admin", settings.listen.admin, admin::router(admin.clone())),
+            ("listen.ops", settings.listen.ops, admin::ops(admin)),
+        ] {
+            if let Some(address) = address {
+                can_listen(key, address)?;
+                let mut service = Service::new(key.into(), HttpApp::new(router));
+                service.add_tcp(&address.to_string());
+                service.threads = Some(1);
+                server.add_service(service);
+            }
+        }
+        Ok(Self { server, lifecycle, settings, personalizer, _reloader: reloader })
+    }
+
+    /// The read path, for whoever wants to know why.
+    pub fn personalizer(&self) -> Arc<Personalizer> {
+        self.personalizer.clone()
+    }
+
+    /// Serves until told to end, then drains. Blocks the thread.
+    pub fn run(self, until: Until) {
+        let Self { server, lifecycle, settings, personalizer: _, _reloader } = self;
+        let listening: Vec<String> = settings.listen.data.iter().map(ToString::to_string).collect();
+        tracing::info!(data = listening.join(" "), routes = settings.routes.len(), "serving");
+        let drain = Drain {
+            until,
+            lifecycle,
+            lame_duck: settings.shutdown.lame_duck,
+            drain: settings.shutdown.drain,
+        };
+        server.run(RunArgs { shutdown_signal: Box::new(drain) });
+        tracing::info!("ended");
+    }
+}
+
+/// Keeps the rules' state in the metrics.
+fn report(rules: &RulesTable, metrics: Arc<Metrics>) {
+    let show = move |status: &ReloadStatus| {
+        metrics.rules_generation.set(i64::try_from(status.generation).unwrap_or(i64::MAX));
+        let counted = metrics.rules_rejected.get();
+        metrics.rules_rejected.inc_by(status.rejected_total.saturating_sub(counted));
+        for degraded in Degraded::ALL {
+            let now = i64::from(status.degraded == Some(degraded));
+            metrics.degraded.with_label_values(&[degraded.reason()]).set(now);
+        }
+    };
+    show(&rules.status());
+    rules.on_change(show);
+}
+
+fn conf(settings: &Settings) -> ServerConf {
+    ServerConf {
+        threads: 1,
+        // A request stays on the core that accepted it, with that core's connections to the shop.
+        work_stealing: false,
+        // The drain has ended by then; these are for what came in the very last moment.
+        grace_period_seconds: Some(1),
+        graceful_shutdown_timeout_seconds: Some(1),
+        upstream_keepalive_pool_size: settings.upstream.idle_connections_max,
+        ..ServerConf::default()
+    }
+}
+
+fn data_service(
+    settings: &Settings,
+    pipeline: Arc<Pipeline>,
+) -> Result<Service<Engine>, StartError> {
+    let mut service = Service::new("data".into(), Engine::new(pipeline));
+    service.threads = Some(match settings.listen.threads {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        threads => threads,
+    });
+    // hyper writes head and body in one go; a second buffer below it would only copy.
+    let buffers = || L4BufferSettings { read: Some(16 * 1024), write: Some(0) };
+    for address in &settings.listen.data {
+        let listener = match address {
+            ListenAddress::Tcp(address) => {
+                can_listen("listen.data", *address)?;
+                ListenerConfig::tcp(address.to_string())
+            }
+            ListenAddress::Unix(path) => ListenerConfig::uds(path.display().to_string()),
+        };
+        let listener = listener.l4_buffer(buffers());
+        service.add_listener(match &settings.listen.tls {
+            None => listener,
+            Some(tls) => listener.tls(tls_settings(&tls.certificate, &tls.key)?),
+        });
+    }
+    Ok(service)
+}
+
+fn tls_settings(certificate: &Path, key: &Path) -> Result<TlsSettings, StartError> {
+    for path in [certificate, key] {
+        std::fs::metadata(path)
+            .map_err(|error| StartError::Tls(format!("{}: {error}", path.display())))?;
+    }
+    let text = |path: &Path| path.display().to_string();
+    let mut tls = TlsSettings::intermediate(&text(certificate), &text(key))
+        .map_err(|error| StartError::Tls(error.to_string()))?;
+    tls.enable_h2();
+    Ok(tls)
+}
+
+/// pingora would only notice once its threads run; a bad address should be said at the start.
+fn can_listen(key: &'static str, address: SocketAddr) -> Result<(), StartError> {
+    std::net::TcpListener::bind(address).map(drop).map_err(|error| StartError::Listen {
+        key,
+        address: address.to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// SIGTERM: not ready, still accepting; then connections close after what they serve; then the end.
+struct Drain {
+    until: Until,
+    lifecycle: Arc<Lifecycle>,
+    lame_duck: Duration,
+    drain: Duration,
+}
+
+#[async_trait]
+impl ShutdownSignalWatch for Drain {
+    async fn recv(&self) -> ShutdownSignal {
+        self.told().await;
+        tracing::info!(
+            lame_duck_ms = self.lame_duck.as_millis() as u64,
+            in_flight = self.lifecycle.in_flight(),
+            "draining"
+        );
+        tokio::select! {
+            left = self.lifecycle.drain(self.lame_duck, self.drain) => {
+                if left > 0 {
+                    tracing::warn!(left, "requests were still in flight when drain_ms ended");
+                }
+                ShutdownSignal::GracefulTerminate
+            }
+            () = self.told_again() => ShutdownSignal::FastShutdown,
+        }
+    }
+}
+
+impl Drain {
+    async fn told(&self) {
+        match &self.until {
+            Until::Signal => stop_signal().await,
+            Until::Told(told) => {
+                let mut told = told.clone();
+                // A closed channel means that whoever could tell is gone.
+                drop(told.wait_for(|told| *told).await);
+            }
+        }
+    }
+
+    async fn told_again(&self) {
+        match &self.until {
+            Until::Signal => stop_signal().await,
+            Until::Told(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// Ends with SIGTERM or SIGINT; never, where signals cannot be had.
+async fn stop_signal() {
+    let (term, int) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    match (term, int) {
+        (Ok(mut term), Ok(mut int)) => {
+            tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        }
+        _ => std::future::pending().await,
+    }
+}

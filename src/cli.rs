@@ -1,0 +1,96 @@
+//! Floor 7: the command line.
+//!
+//! Exit codes are those of sysexits: 0 well, 64 misused, 69 something needed is not there, 70 a fault
+//! of ours, 78 settings or rules that cannot be used. Precedence of settings: defaults < file <
+//! `LEAFRANK_*` variables < flags.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::types::problem::Problem;
+
+/// Wrongly called.
+const USAGE: u8 = 64;
+/// Something needed is not there.
+#[cfg(feature = "demo")]
+const UNAVAILABLE: u8 = 69;
+/// Settings or rules that cannot be used.
+const CONFIG: u8 = 78;
+
+/// A sidecar that learns each shopper's taste and re-orders search results, inline and fail-open.
+#[derive(Parser)]
+#[command(name = "leafrank", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the sidecar in front of a shop.
+    Serve(serve::Serve),
+    /// Check settings and rules; say everything that is wrong with them.
+    Check(check::Check),
+    /// See it work: a small shop, the sidecar in front of it, two stories, one command.
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
+    /// Print the JSON Schema of a file, for editors.
+    Schema {
+        /// Which file.
+        of: SchemaOf,
+    },
+}
+
+#[derive(Clone, clap::ValueEnum)]
+enum SchemaOf {
+    /// `personalization_rules.yaml`
+    Rules,
+    /// `leafrank.yaml`
+    Settings,
+}
+
+/// Parses the command line and does what it says.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let misused = error.use_stderr();
+            // Nobody is left to tell when even the terminal is gone.
+            drop(error.print());
+            return if misused { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command {
+        Command::Serve(serve) => serve.run(),
+        Command::Check(check) => check.run(),
+        #[cfg(feature = "demo")]
+        Command::Demo(demo) => demo.run(),
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Rules => crate::rules::schema(),
+                SchemaOf::Settings => crate::config::schema(),
+            };
+            println!("{schema:#}");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// `LEAFRANK_*` variables of this process.
+fn environment() -> BTreeMap<String, String> {
+    std::env::vars().filter(|(name, _)| name.starts_with("LEAFRANK_")).collect()
+}
+
+/// Prints every problem, one a line.
+fn print_problems(problems: &[Problem]) {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+}

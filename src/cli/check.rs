@@ -1,0 +1,107 @@
+//! `leafrank check`: is everything that the files say usable? Exit 0, or 78 with every problem.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+
+use super::serve::Sources;
+use super::{CONFIG, print_problems};
+use crate::config::{Settings, UpstreamAddress};
+use crate::reload;
+
+/// The shop gets this long to answer one question.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// `leafrank check`
+#[derive(Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    sources: Sources,
+    /// Another rules file than the settings name.
+    #[arg(short, long, value_name = "FILE")]
+    rules: Option<std::path::PathBuf>,
+}
+
+impl Check {
+    pub(super) fn run(self) -> ExitCode {
+        let settings = self.sources.settings();
+        let rules = match &settings {
+            Ok(settings) => {
+                let mut files = settings.rules.clone();
+                if let Some(path) = &self.rules {
+                    files.path = Some(path.clone());
+                    files.may_be_missing = false;
+                }
+                reload::check(&files).map(Some)
+            }
+            // Without settings the rules can still be looked at where they are named.
+            Err(_) => match &self.rules {
+                Some(path) => reload::check(&crate::config::RulesFile {
+                    path: Some(path.clone()),
+                    may_be_missing: false,
+                    knowledge_dir: None,
+                })
+                .map(Some),
+                None => Ok(None),
+            },
+        };
+        let mut failed = false;
+        for problems in [settings.as_ref().err(), rules.as_ref().err()].into_iter().flatten() {
+            print_problems(problems);
+            failed = true;
+        }
+        if let Ok(settings) = &settings {
+            println!("settings: {} routes", settings.routes.len());
+            if self.sources.upstream.is_some() {
+                warn_of_shadowed_paths(settings);
+            }
+        }
+        if let Ok(Some(rules)) = &rules {
+            println!(
+                "rules: version {}, {} merchandising rules, personalisation {}",
+                rules.version,
+                rules.merchandising.len(),
+                if rules.enabled { "on" } else { "off" }
+            );
+        }
+        if failed { ExitCode::from(CONFIG) } else { ExitCode::SUCCESS }
+    }
+}
+
+/// A path that we answer on the data port is taken from the shop: says so where the shop has it.
+fn warn_of_shadowed_paths(settings: &Settings) {
+    let own = &settings.listen.own_paths;
+    let Some(UpstreamAddress::Tcp { host, port }) = settings.upstream.addresses.first() else {
+        return;
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return;
+    };
+    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    for path in &own.paths {
+        let path = format!("{}{}", own.prefix, path.replace("{id}", "leafrank-check"));
+        let Ok(uri) = format!("http://{host}:{port}{path}").parse::<http::Uri>() else { continue };
+        let asked =
+            runtime.block_on(async { tokio::time::timeout(PATIENCE, client.get(uri)).await });
+        match asked {
+            Ok(Ok(reply)) if reply.status() != http::StatusCode::NOT_FOUND => eprintln!(
+                "warning: listen.own_paths: the shop answers GET {path} too ({}); \
+                 it would no longer be reached",
+                reply.status().as_u16()
+            ),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                eprintln!("warning: the shop at {host}:{port} could not be asked: {error}");
+                return;
+            }
+            Err(_) => {
+                eprintln!("warning: the shop at {host}:{port} did not answer in time");
+                return;
+            }
+        }
+    }
+}

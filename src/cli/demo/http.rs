@@ -1,0 +1,79 @@
+//! A shopper's browser, as far as the stories need one.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// What came back.
+pub(super) struct Answer {
+    pub(super) outcome: String,
+    pub(super) body: Bytes,
+}
+
+/// One shopper, who sends the headers that LeafLoaf's own pages send.
+pub(super) struct Browser {
+    client: Client<HttpConnector, Full<Bytes>>,
+    user: &'static str,
+}
+
+impl Browser {
+    pub(super) fn new(user: &'static str) -> Self {
+        Self { client: Client::builder(TokioExecutor::new()).build_http(), user }
+    }
+
+    pub(super) async fn get(&self, to: SocketAddr, path: &str) -> anyhow::Result<Answer> {
+        self.send(to, "GET", path, Bytes::new()).await
+    }
+
+    pub(super) async fn search(&self, to: SocketAddr, query: &str) -> anyhow::Result<Answer> {
+        let body = serde_json::json!({"query": query, "limit": 15}).to_string();
+        self.send(to, "POST", "/api/v1/search", Bytes::from(body)).await
+    }
+
+    async fn send(
+        &self,
+        to: SocketAddr,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<Answer> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{to}{path}"))
+            .header("content-type", "application/json")
+            .header("x-user-id", self.user)
+            .body(Full::new(body))?;
+        let reply = self.client.request(request).await.context(format!("{method} {path}"))?;
+        anyhow::ensure!(reply.status().is_success(), "{method} {path}: {}", reply.status());
+        let outcome = reply.headers().get("x-leafrank").and_then(|v| v.to_str().ok());
+        let outcome = outcome.unwrap_or_default().to_owned();
+        let body = reply.into_body().collect().await?.to_bytes();
+        Ok(Answer { outcome, body })
+    }
+}
+
+impl Answer {
+    /// (sku, name) of each hit.
+    pub(super) fn hits(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let body: Value = serde_json::from_slice(&self.body)?;
+        let products = body["products"].as_array().context("no products in the reply")?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Ok(products.iter().map(|p| (text(&p["sku"]), text(&p["product_name"]))).collect())
+    }
+
+    /// The price of each hit that has one.
+    pub(super) fn prices(&self) -> anyhow::Result<HashMap<String, f64>> {
+        let body: Value = serde_json::from_slice(&self.body)?;
+        let products = body["products"].as_array().context("no products in the reply")?;
+        let priced = |p: &Value| Some((p["sku"].as_str()?.to_owned(), p["price"].as_f64()?));
+        Ok(products.iter().filter_map(priced).collect())
+    }
+}

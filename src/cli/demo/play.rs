@@ -1,0 +1,184 @@
+//! The stories: a shopper acts as shoppers do, over real sockets, and the next list is shown before
+//! and after.
+//!
+//! Nothing is told to the sidecar: it sees a search, a product page and another search. "Before" is
+//! the shop asked directly, "after" the same request through the sidecar; reasons come from the code
+//! that ranked.
+
+use std::collections::HashMap;
+use std::io::stdout;
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::Places;
+use super::http::{Answer, Browser};
+use crate::config::Mode;
+use crate::demo::Catalog;
+use crate::demo::table::{Colour, Row, render};
+use crate::personalize::explain::Explained;
+use crate::personalize::{Asked, Personalizer};
+use crate::types::ids::UserId;
+
+/// Hits shown of each list.
+const ROWS: usize = 8;
+
+/// What one shopper does.
+struct Story {
+    shopper: &'static str,
+    title: &'static str,
+    /// What is searched first.
+    first: &'static str,
+    /// Which hit of that list is opened: the first whose name holds this and not `not`.
+    pick: &'static str,
+    not: &'static str,
+    /// What is searched next.
+    then: &'static str,
+}
+
+/// The plan's scenarios.
+const OURS: [Story; 2] = [
+    Story {
+        shopper: "shopper-1",
+        title: "Instant learning: one look at an oat milk, then yogurt",
+        first: "milk",
+        pick: "oat",
+        not: "",
+        then: "yogurt",
+    },
+    Story {
+        shopper: "shopper-2",
+        title: "Negative learning: past the spicy chips to the original, then chips again",
+        first: "chips",
+        pick: "original",
+        not: "spicy",
+        then: "chips",
+    },
+];
+
+/// The same two kinds of story on a greengrocer's shelf.
+const PRODUCE: [Story; 2] = [
+    Story {
+        shopper: "shopper-1",
+        title: "Instant learning: one look at an organic spinach, then kale",
+        first: "spinach",
+        pick: "org",
+        not: "",
+        then: "kale",
+    },
+    Story {
+        shopper: "shopper-2",
+        title: "Past the first apples to a honeycrisp, then apples again",
+        first: "apples",
+        pick: "honeycrisp",
+        not: "",
+        then: "apples",
+    },
+];
+
+pub(super) struct Play<'a> {
+    pub(super) places: &'a Places,
+    pub(super) explain: Arc<Personalizer>,
+    pub(super) catalog: &'a Catalog,
+}
+
+impl Play<'_> {
+    /// Plays the stories and says how to go on.
+    pub(super) async fn all(&self) -> anyhow::Result<()> {
+        let Places { shop, data, .. } = self.places;
+        println!("A shop of {} products at http://{shop}", self.catalog.products().len());
+        println!("Leafrank in front of it at     http://{data}\n");
+        let ours = self.catalog.products().iter().any(|p| p.name.contains("Oat"));
+        for (number, story) in (if ours { OURS } else { PRODUCE }).iter().enumerate() {
+            self.story(number + 1, story).await?;
+        }
+        self.farewell(ours);
+        Ok(())
+    }
+
+    async fn story(&self, number: usize, story: &Story) -> anyhow::Result<()> {
+        let Places { shop, data, .. } = *self.places;
+        let browser = Browser::new(story.shopper);
+        println!("── {number}. {} ──", story.title);
+        let first = browser.search(data, story.first).await?;
+        println!("search {:?}: {}", story.first, first.outcome);
+        let (position, sku, name) = pick(&first, story)?;
+        println!("opens  {name:?}, number {} of that list", position + 1);
+        browser.get(data, &format!("/product/{sku}")).await?;
+        let before = browser.search(shop, story.then).await?;
+        let explained = self.explained(story, &before)?;
+        let after = browser.search(data, story.then).await?;
+        println!("search {:?}: {}\n", story.then, after.outcome);
+        print!("{}", table(story, &before, &after, &explained)?);
+        println!();
+        Ok(())
+    }
+
+    /// What the ranking code says of the list that is about to be served.
+    fn explained(&self, story: &Story, before: &Answer) -> anyhow::Result<Vec<Explained>> {
+        let user = UserId::parse(story.shopper).context("a shopper's name")?;
+        let asked = Asked { mode: Some(Mode::On), unread: false };
+        let search = self.explain.search_of(user, story.then, asked).context("no search route")?;
+        self.explain
+            .explain(&search, &before.body)
+            .map_err(|why| anyhow::anyhow!("not ranked: {}", why.label()))
+    }
+
+    fn farewell(&self, ours: bool) {
+        let Places { data, api, ops, .. } = self.places;
+        let (query, sku) = if ours { ("yogurt", "SKU") } else { ("kale", "SKU") };
+        println!("Still serving (Ctrl-C ends it). Try:\n");
+        println!(
+            "  curl -si http://{data}/api/v1/search -H 'content-type: application/json' \\\n       \
+             -H 'x-user-id: me' -d '{{\"query\":\"{query}\"}}' | grep -i x-leafrank"
+        );
+        println!(
+            "  curl -s  http://{data}/product/{sku} -H 'x-user-id: me'      # then search again"
+        );
+        println!("  curl -s  http://{api}/api/users/shopper-1/preferences/live");
+        println!("  curl -s  http://{ops}/metrics | grep ^leafrank_\n");
+    }
+}
+
+fn pick(answer: &Answer, story: &Story) -> anyhow::Result<(usize, String, String)> {
+    let hits = answer.hits()?;
+    let fits = |name: &str| {
+        let name = name.to_lowercase();
+        name.contains(story.pick) && (story.not.is_empty() || !name.contains(story.not))
+    };
+    hits.into_iter()
+        .enumerate()
+        .find(|(_, (_, name))| fits(name))
+        .map(|(position, (sku, name))| (position, sku, name))
+        .with_context(|| format!("no hit of {:?} is called {:?}", story.first, story.pick))
+}
+
+fn table(
+    story: &Story,
+    before: &Answer,
+    after: &Answer,
+    explained: &[Explained],
+) -> anyhow::Result<String> {
+    let prices = before.prices()?;
+    let was: HashMap<String, usize> =
+        before.hits()?.into_iter().enumerate().map(|(at, (sku, _))| (sku, at)).collect();
+    let reasons: HashMap<&str, &str> =
+        explained.iter().filter_map(|e| Some((e.id.as_str(), e.reason.as_deref()?))).collect();
+    let hits = after.hits()?;
+    let rows: Vec<Row<'_>> = hits
+        .iter()
+        .enumerate()
+        .take(ROWS)
+        .map(|(at, (sku, name))| {
+            let stayed = was.get(sku) == Some(&at);
+            let reason = reasons.get(sku.as_str()).copied().filter(|_| !stayed);
+            let price = prices.get(sku).copied();
+            Row { product: name, was: was.get(sku).copied(), price, reason: reason.unwrap_or("") }
+        })
+        .collect();
+    Ok(render(
+        &format!("{:?} for {}", story.then, story.shopper),
+        &rows,
+        Colour::when_terminal(&stdout()),
+    ))
+}

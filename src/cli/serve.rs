@@ -1,0 +1,90 @@
+//! `leafrank serve`: the sidecar.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{CONFIG, environment, print_problems};
+use crate::app::{Sidecar, Until};
+use crate::config::{Settings, SettingsText};
+use crate::telemetry::log;
+use crate::types::problem::Problem;
+
+/// Where settings come from; `serve` and `check` read them in the same way.
+#[derive(Args, Clone)]
+pub(super) struct Sources {
+    /// The settings file.
+    #[arg(short, long, value_name = "FILE", required_unless_present = "upstream")]
+    pub(super) config: Option<PathBuf>,
+    /// The shop, e.g. http://127.0.0.1:8000; without a file: shadow mode, all presets.
+    #[arg(short, long, value_name = "URL")]
+    pub(super) upstream: Option<String>,
+    /// Any setting, e.g. --set limits.hold_ms=200; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(super) set: Vec<(String, String)>,
+}
+
+/// `leafrank serve`
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    sources: Sources,
+}
+
+impl Sources {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub(super) fn settings(&self) -> Result<Settings, Vec<Problem>> {
+        let environment = environment();
+        let Some(path) = &self.config else {
+            let url = self.upstream.as_deref().unwrap_or_default();
+            return Settings::for_upstream(url, &environment, &self.set);
+        };
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| vec![Problem::with_file(&file, format!("cannot be read: {error}"))])?;
+        let mut flags = self.set.clone();
+        if let Some(url) = &self.upstream {
+            flags.push(("upstream.addresses".into(), url.clone()));
+        }
+        Settings::parse(&SettingsText {
+            file: Some(&file),
+            text: &text,
+            environment: &environment,
+            flags: &flags,
+        })
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> ExitCode {
+        log::start(std::env::var("LEAFRANK_LOG").ok().as_deref());
+        let settings = match self.sources.settings() {
+            Ok(settings) => settings,
+            Err(problems) => {
+                print_problems(&problems);
+                return ExitCode::from(CONFIG);
+            }
+        };
+        match Sidecar::assemble(settings) {
+            Ok(sidecar) => {
+                sidecar.run(Until::Signal);
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::from(CONFIG)
+            }
+        }
+    }
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
+        _ => Err("expected KEY=VALUE, e.g. limits.hold_ms=200".into()),
+    }
+}

@@ -1,0 +1,386 @@
+//! The shop as one service: pingora's load balancing chooses the address, hyper carries the request.
+//!
+//! In: a request whose headers are already in order. Out: the shop's reply, streaming. Every worker
+//! thread has pools of its own, so that a request never leaves its core. HTTP/1.1 goes through
+//! hyper-util's pooled client; HTTP/2 through one multiplexed connection an address and worker,
+//! because the pooled client would put its pool key into `:authority`.
+//!
+//! A request marked [`Repeat::Once`] is sent a second time when its connection died before a reply
+//! began: a pooled connection that the shop closed in our face. Nothing else is retried.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::ToSocketAddrs;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use pingora::lb::health_check::TcpHealthCheck;
+use pingora::lb::selection::RoundRobin;
+use pingora::lb::{Backend, Backends, LoadBalancer, discovery};
+use pingora::protocols::l4::socket::SocketAddr as LbAddress;
+
+use super::connect::{Connect, PooledStream, TlsError};
+use crate::config::{Upstream, UpstreamAddress, UpstreamProtocol};
+
+/// May a request be sent twice?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// Never: it may change something.
+    Never,
+    /// Once more, if its connection died before a reply began.
+    Once,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopError {
+    /// No connection could be opened.
+    #[error("the shop cannot be reached: {0}")]
+    Unreachable(#[source] BoxError),
+    /// The connection ended before a reply began.
+    #[error("the shop hung up before it answered: {0}")]
+    HungUp(#[source] BoxError),
+    /// `response_timeout_ms` ended before a reply began.
+    #[error("the shop did not answer in time")]
+    TimedOut,
+}
+
+/// Any error, boxed, as hyper's bodies want it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request body that may be sent to the shop.
+pub trait ShopBody:
+    http_body::Body<Data = bytes::Bytes, Error = BoxError> + Send + Unpin + 'static
+{
+    /// The same body again, if it is wholly in memory.
+    fn again(&self) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+/// The shop.
+pub struct Shop<B> {
+    id: u64,
+    addresses: Arc<[Address]>,
+    balancer: Arc<LoadBalancer<RoundRobin>>,
+    next: AtomicUsize,
+    connect: [Connect; 2],
+    settings: Upstream,
+    body: std::marker::PhantomData<fn(B)>,
+}
+
+struct Address {
+    address: UpstreamAddress,
+    authority: Authority,
+    balanced: LbAddress,
+}
+
+/// What one worker thread holds for one shop.
+struct Pools<B> {
+    http1: Client<Connector, B>,
+    http2: HashMap<usize, http2::SendRequest<B>>,
+}
+
+thread_local! {
+    static POOLS: RefCell<HashMap<u64, Box<dyn std::any::Any>>> = RefCell::new(HashMap::new());
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl<B: ShopBody> Shop<B> {
+    /// Resolves the addresses and prepares health checks and TLS.
+    ///
+    /// # Errors
+    /// An address that does not resolve, or TLS that cannot be set up.
+    pub fn new(settings: &Upstream) -> Result<Self, ShopSetupError> {
+        let addresses = settings
+            .addresses
+            .iter()
+            .enumerate()
+            .map(|(index, address)| prepare(index, address))
+            .collect::<Result<Arc<[Address]>, _>>()?;
+        let backends = addresses
+            .iter()
+            .map(|a| Backend { addr: a.balanced.clone(), weight: 1, ext: http::Extensions::new() })
+            .collect();
+        let mut backends = Backends::new(discovery::Static::new(backends));
+        // A single address has no alternative: marking it ill could only refuse requests.
+        let checked = addresses.len() > 1 && !settings.health_interval.is_zero();
+        if checked {
+            backends.set_health_check(TcpHealthCheck::new());
+        }
+        let mut balancer = LoadBalancer::from_backends(backends);
+        balancer.health_check_frequency = checked.then_some(settings.health_interval);
+        let tls = settings.tls.as_ref();
+        let connect = [
+            Connect::new(tls, false, settings.connect_timeout)?,
+            Connect::new(tls, true, settings.connect_timeout)?,
+        ];
+        Ok(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            addresses,
+            balancer: Arc::new(balancer),
+            next: AtomicUsize::new(0),
+            connect,
+            settings: settings.clone(),
+            body: std::marker::PhantomData,
+        })
+    }
+
+    /// The balancer, to be run as a background service: it checks the addresses' health.
+    pub fn balancer(&self) -> Arc<LoadBalancer<RoundRobin>> {
+        self.balancer.clone()
+    }
+
+    /// The name and port of the first address: the `Host` of requests that came without one.
+    pub fn authority(&self) -> String {
+        match self.addresses.first().map(|a| &a.address) {
+            Some(UpstreamAddress::Tcp { host, port }) => format!("{host}:{port}"),
+            Some(UpstreamAddress::Unix(_)) | None => "localhost".into(),
+        }
+    }
+
+    /// Sends `request`, whose URI needs only a path, and waits for the reply's head.
+    ///
+    /// # Errors
+    /// See [`ShopError`]; an error of the request's own body arrives as [`ShopError::HungUp`].
+    pub async fn send(
+        &self,
+        request: Request<B>,
+        repeat: Repeat,
+    ) -> Result<Response<Incoming>, ShopError> {
+        let http2 = self.wants_http2(&request);
+        let spare = match repeat {
+            Repeat::Once => copy(&request),
+            Repeat::Never => None,
+        };
+        let attempt = async {
+            match (self.send_once(request, http2).await, spare) {
+                (Err(ShopError::HungUp(_)), Some(spare)) => self.send_once(spare, http2).await,
+                (outcome, _) => outcome,
+            }
+        };
+        match tokio::time::timeout(self.settings.response_timeout, attempt).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(ShopError::TimedOut),
+        }
+    }
+
+    fn wants_http2(&self, request: &Request<B>) -> bool {
+        match self.settings.protocol {
+            UpstreamProtocol::Http1 => false,
+            UpstreamProtocol::Http2 => true,
+            UpstreamProtocol::Auto => request
+                .headers()
+                .get(http::header::CONTENT_TYPE)
+                .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")),
+        }
+    }
+
+    async fn send_once(
+        &self,
+        request: Request<B>,
+        http2: bool,
+    ) -> Result<Response<Incoming>, ShopError> {
+        let index = self.choose();
+        if http2 {
+            self.send_http2(request, index).await
+        } else {
+            self.send_http1(request, index).await
+        }
+    }
+
+    /// The next healthy address; any address when none is healthy, for refusing is worse.
+    fn choose(&self) -> usize {
+        if self.addresses.len() == 1 {
+            return 0;
+        }
+        let healthy = self.balancer.select(b"", 256);
+        healthy
+            .and_then(|backend| self.addresses.iter().position(|a| a.balanced == backend.addr))
+            .unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed) % self.addresses.len())
+    }
+
+    async fn send_http1(
+        &self,
+        mut request: Request<B>,
+        index: usize,
+    ) -> Result<Response<Incoming>, ShopError> {
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.addresses[index].authority.clone());
+        parts.path_and_query = Some(path_of(request.uri()));
+        *request.uri_mut() =
+            Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
+        *request.version_mut() = http::Version::HTTP_11;
+        let client = self.with_pools(|pools| pools.http1.clone());
+        client.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                ShopError::Unreachable(error.into())
+            } else {
+                ShopError::HungUp(error.into())
+            }
+        })
+    }
+
+    async fn send_http2(
+        &self,
+        mut request: Request<B>,
+        index: usize,
+    ) -> Result<Response<Incoming>, ShopError> {
+        let authority = request
+            .headers_mut()
+            .remove(http::header::HOST)
+            .and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(if self.settings.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority =
+            Some(authority.unwrap_or_else(|| self.addresses[index].authority.clone()));
+        parts.path_and_query = Some(path_of(request.uri()));
+        *request.uri_mut() =
+            Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
+        *request.version_mut() = http::Version::HTTP_2;
+        let mut sender = self.http2_sender(index).await?;
+        sender.send_request(request).await.map_err(|error| ShopError::HungUp(error.into()))
+    }
+
+    async fn http2_sender(&self, index: usize) -> Result<http2::SendRequest<B>, ShopError> {
+        let pooled = self.with_pools(|pools| pools.http2.get(&index).cloned());
+        if let Some(mut sender) = pooled
+            && sender.ready().await.is_ok()
+        {
+            return Ok(sender);
+        }
+        let io = self.connect[1]
+            .open(&self.addresses[index].address)
+            .await
+            .map_err(|error| ShopError::Unreachable(error.into()))?;
+        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .adaptive_window(true)
+            .handshake(TokioIo::new(io))
+            .await
+            .map_err(|error| ShopError::Unreachable(error.into()))?;
+        // The connection's own errors reach each of its requests; there is nothing to add here.
+        tokio::spawn(async move { drop(connection.await) });
+        self.with_pools(|pools| pools.http2.insert(index, sender.clone()));
+        Ok(sender)
+    }
+
+    fn with_pools<T>(&self, work: impl FnOnce(&mut Pools<B>) -> T) -> T {
+        POOLS.with_borrow_mut(|all| {
+            let pools = all.entry(self.id).or_insert_with(|| Box::new(self.new_pools()));
+            match pools.downcast_mut::<Pools<B>>() {
+                Some(pools) => work(pools),
+                // An id is given to one shop only, so its entry has that shop's type.
+                None => work(&mut self.new_pools()),
+            }
+        })
+    }
+
+    fn new_pools(&self) -> Pools<B> {
+        let connector =
+            Connector { connect: self.connect[0].clone(), addresses: self.addresses.clone() };
+        let http1 = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(self.settings.idle_timeout)
+            .pool_max_idle_per_host(self.settings.idle_connections_max)
+            .set_host(false)
+            .build(connector);
+        Pools { http1, http2: HashMap::new() }
+    }
+
+    /// Closes this thread's idle connections older than now; used when the process drains.
+    pub fn idle_timeout(&self) -> Duration {
+        self.settings.idle_timeout
+    }
+}
+
+/// Why the shop cannot be set up from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ShopSetupError {
+    /// A host name without an address.
+    #[error("upstream.addresses: {address}: {reason}")]
+    Resolve {
+        /// As in the settings.
+        address: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+fn prepare(index: usize, address: &UpstreamAddress) -> Result<Address, ShopSetupError> {
+    let fault = |address: String, reason: String| ShopSetupError::Resolve { address, reason };
+    let balanced = match address {
+        UpstreamAddress::Tcp { host, port } => {
+            let name = format!("{host}:{port}");
+            let resolved = (host.as_str(), *port)
+                .to_socket_addrs()
+                .map_err(|error| fault(name.clone(), error.to_string()))?
+                .next()
+                .ok_or_else(|| fault(name, "the name has no address".into()))?;
+            LbAddress::Inet(resolved)
+        }
+        UpstreamAddress::Unix(path) => {
+            let name = path.display().to_string();
+            let socket = std::os::unix::net::SocketAddr::from_pathname(path)
+                .map_err(|error| fault(name, error.to_string()))?;
+            LbAddress::Unix(socket)
+        }
+    };
+    let authority = Authority::try_from(format!("shop-{index}"))
+        .map_err(|error| fault(index.to_string(), error.to_string()))?;
+    Ok(Address { address: address.clone(), authority, balanced })
+}
+
+fn path_of(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+fn copy<B: ShopBody>(request: &Request<B>) -> Option<Request<B>> {
+    let mut again = Request::new(request.body().again()?);
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
+}
+
+/// Turns the pool key back into an address and opens it.
+#[derive(Clone)]
+struct Connector {
+    connect: Connect,
+    addresses: Arc<[Address]>,
+}
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = PooledStream;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<PooledStream>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, key: Uri) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let found = this.addresses.iter().find(|a| Some(&a.authority) == key.authority());
+            let address =
+                found.ok_or_else(|| std::io::Error::other("a pool key without an address"))?;
+            Ok(PooledStream(TokioIo::new(this.connect.open(&address.address).await?)))
+        })
+    }
+}

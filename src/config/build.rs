@@ -1,0 +1,244 @@
+//! Raw settings → [`Settings`]: words parsed, units applied, sections compared with each other.
+//!
+//! In: a [`RawSettings`] whose numbers are already within their limits. Out: settings, and on the
+//! list every fault of form or of one section against another. Where a value is faulty the
+//! settings hold something harmless; the caller throws them away.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::raw::{RawIdentity, RawLimits, RawListen, RawSettings, RawUpstream};
+use super::words::{peer, socket_address};
+use super::{
+    ClientTls, Identity, Limits, Listen, ListenAddress, OwnPaths, RulesFile, ServerTls, Settings,
+    Shutdown, Source, Store, Upstream, UpstreamAddress, build_route,
+};
+use crate::yaml::{Check, Fault, Node, Path, Problems};
+
+/// Builds settings; `file` gives the directory from which paths in them start.
+pub(super) fn settings(
+    raw: &RawSettings,
+    file: Option<&str>,
+    tree: &Node,
+    problems: &mut Problems,
+) -> Settings {
+    let mut check = Check { tree, problems };
+    let files = Files { beside: file };
+    let settings = Settings {
+        listen: listen(&raw.listen, &files, &mut check),
+        upstream: upstream(&raw.upstream, &files, &mut check),
+        identity: identity(&raw.identity, &mut check),
+        routes: build_route::all(raw, &mut check),
+        limits: limits(&raw.limits, &mut check),
+        rules: RulesFile {
+            path: raw.rules.path.as_deref().map(|path| files.path(path)),
+            may_be_missing: false,
+            knowledge_dir: raw.rules.knowledge_dir.as_deref().map(|path| files.path(path)),
+        },
+        store: Store {
+            profiles_max: size(raw.store.profiles_max),
+            products_max: size(raw.store.products_max),
+            products_per_profile_max: size(raw.store.products_per_profile_max),
+            facets_per_profile_max: size(raw.store.facets_per_profile_max),
+            recent_max: size(raw.store.recent_max),
+        },
+        shutdown: Shutdown {
+            lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),
+            drain: Duration::from_millis(raw.shutdown.drain_ms),
+        },
+        data_dir: PathBuf::from(&raw.data_dir),
+        holdout: raw.holdout as f32,
+        mode: raw.mode,
+        presets: raw.presets.clone(),
+        effective: Vec::new(),
+    };
+    ports(&settings, &mut check);
+    settings
+}
+
+/// Paths in a settings file start from its directory.
+struct Files<'a> {
+    beside: Option<&'a str>,
+}
+
+impl Files<'_> {
+    fn path(&self, path: &str) -> PathBuf {
+        let directory = self.beside.and_then(|file| std::path::Path::new(file).parent());
+        directory.map_or_else(|| PathBuf::from(path), |directory| directory.join(path))
+    }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Parses each word of a list; what does not parse is a fault at its own place.
+pub(super) fn each<T>(
+    texts: &[String],
+    key: &Path,
+    check: &mut Check<'_>,
+    parse: impl Fn(&str) -> Result<T, Fault>,
+) -> Vec<T> {
+    let one = |(position, text): (usize, &String)| check.take(&key.item(position), parse(text));
+    texts.iter().enumerate().filter_map(one).collect()
+}
+
+fn listen(raw: &RawListen, files: &Files<'_>, check: &mut Check<'_>) -> Listen {
+    let key = Path::of("listen");
+    let mut socket = |name: &str, text: &Option<String>| {
+        text.as_deref().and_then(|text| check.take(&key.key(name), socket_address(text)))
+    };
+    let (api, admin, ops) =
+        (socket("api", &raw.api), socket("admin", &raw.admin), socket("ops", &raw.ops));
+    let prefix = &raw.own_paths.prefix;
+    let own = key.key("own_paths");
+    if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.ends_with('/')) {
+        let right = format!("/{}", prefix.trim_matches('/'));
+        let fault = Fault::new(format!("found \"{prefix}\""), "/ first and none last");
+        check.fault(&own.key("prefix"), fault.suggest(right));
+    }
+    let paths = each(&raw.own_paths.paths, &own.key("paths"), check, |path| {
+        super::PathPattern::parse(path).map(|_| path.to_owned())
+    });
+    Listen {
+        data: each(&raw.data, &key.key("data"), check, ListenAddress::parse),
+        tls: raw.tls.as_ref().map(|tls| ServerTls {
+            certificate: files.path(&tls.certificate),
+            key: files.path(&tls.key),
+        }),
+        api,
+        admin,
+        ops,
+        own_paths: OwnPaths { prefix: prefix.clone(), paths },
+        threads: size(raw.threads),
+    }
+}
+
+fn upstream(raw: &RawUpstream, files: &Files<'_>, check: &mut Check<'_>) -> Upstream {
+    let key = Path::of("upstream.addresses");
+    let parsed = each(&raw.addresses, &key, check, UpstreamAddress::parse);
+    let asks = |tls: bool| parsed.iter().any(|(_, asked)| *asked == Some(tls));
+    let mixed = asks(true) && asks(false);
+    if mixed {
+        check.fault(&key, Fault::new("http and https addresses", "one scheme for all"));
+    }
+    if raw.tls.is_some() && asks(false) && !asks(true) {
+        let fault = Fault::new("tls beside http addresses", "https addresses, or tls: null");
+        check.fault(&Path::of("upstream.tls"), fault);
+    }
+    let hosts: Vec<&str> = parsed
+        .iter()
+        .filter_map(|(address, _)| match address {
+            UpstreamAddress::Tcp { host, .. } => Some(host.as_str()),
+            UpstreamAddress::Unix(_) => None,
+        })
+        .collect();
+    let named = raw.tls.as_ref().and_then(|tls| tls.server_name.clone());
+    let one_host = hosts
+        .first()
+        .filter(|first| hosts.len() == parsed.len() && hosts.iter().all(|host| host == *first));
+    let tls = (raw.tls.is_some() || asks(true)).then(|| ClientTls {
+        server_name: named.or_else(|| one_host.map(|host| (*host).to_owned())).unwrap_or_default(),
+        ca: raw.tls.as_ref().and_then(|tls| tls.ca.as_deref()).map(|path| files.path(path)),
+    });
+    let unnamed = tls.as_ref().is_some_and(|tls| tls.server_name.is_empty());
+    if unnamed && !mixed && !parsed.is_empty() {
+        let fault = Fault::new("missing key", "the name in the shop's certificate");
+        check.fault(&Path::of("upstream.tls.server_name"), fault);
+    }
+    Upstream {
+        addresses: parsed.into_iter().map(|(address, _)| address).collect(),
+        tls,
+        protocol: raw.protocol,
+        connect_timeout: Duration::from_millis(raw.connect_timeout_ms),
+        response_timeout: Duration::from_millis(raw.response_timeout_ms),
+        idle_timeout: Duration::from_millis(raw.idle_timeout_ms),
+        idle_connections_max: size(raw.idle_connections_max),
+        health_interval: Duration::from_millis(raw.health_interval_ms),
+    }
+}
+
+fn identity(raw: &RawIdentity, check: &mut Check<'_>) -> Identity {
+    let key = Path::of("identity");
+    let source = |text: &str| match Source::parse(text)? {
+        Source::Path(_) => {
+            Err(Fault::new(format!("found \"{text}\""), "no path: here; it belongs to one route"))
+        }
+        source => Ok(source),
+    };
+    Identity {
+        user: each(&raw.user, &key.key("user"), check, source),
+        session: each(&raw.session, &key.key("session"), check, source),
+        anonymous: raw.anonymous.clone(),
+        trusted_peers: each(&raw.trusted_peers, &key.key("trusted_peers"), check, peer),
+    }
+}
+
+fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
+    let key = Path::of("limits");
+    if raw.rank_us > raw.hold_ms.saturating_mul(1_000) {
+        let fault = Fault::new(format!("found {}", raw.rank_us), "no more than hold_ms");
+        check.fault(&key.key("rank_us"), fault);
+    }
+    if raw.request_bytes_max > 0 && raw.peek_bytes_max > raw.request_bytes_max {
+        let fault =
+            Fault::new(format!("found {}", raw.peek_bytes_max), "at most request_bytes_max");
+        check.fault(&key.key("peek_bytes_max"), fault);
+    }
+    Limits {
+        hold_ms: raw.hold_ms,
+        rank_us: raw.rank_us,
+        reply_bytes_max: size(raw.reply_bytes_max),
+        peek_bytes_max: size(raw.peek_bytes_max),
+        request_bytes_max: raw.request_bytes_max,
+        header_bytes_max: size(raw.header_bytes_max),
+        header_count_max: size(raw.header_count_max),
+        header_timeout: Duration::from_secs(raw.header_timeout_seconds),
+        idle_timeout: Duration::from_secs(raw.idle_timeout_seconds),
+        body_timeout: Duration::from_secs(raw.body_timeout_seconds),
+        in_flight_max: size(raw.in_flight_max),
+        h2_streams_max: u32::try_from(raw.h2_streams_max).unwrap_or(u32::MAX),
+    }
+}
+
+/// No two ports may be the same, and the shop may not be ourselves.
+fn ports(settings: &Settings, check: &mut Check<'_>) {
+    let listen = Path::of("listen");
+    let mut taken: Vec<(Path, SocketAddr)> = Vec::new();
+    let data = settings.listen.data.iter().enumerate().filter_map(|(number, address)| {
+        let ListenAddress::Tcp(address) = address else { return None };
+        Some((listen.key("data").item(number), *address))
+    });
+    let own = [
+        ("api", settings.listen.api),
+        ("admin", settings.listen.admin),
+        ("ops", settings.listen.ops),
+    ];
+    let own = own.into_iter().filter_map(|(name, address)| Some((listen.key(name), address?)));
+    for (key, address) in data.chain(own) {
+        if let Some((other, _)) = taken.iter().find(|(_, other)| same_port(*other, address)) {
+            check.fault(&key, Fault::new(format!("{address} is already {other}"), "another port"));
+        }
+        taken.push((key, address));
+    }
+    for (number, address) in settings.upstream.addresses.iter().enumerate() {
+        let UpstreamAddress::Tcp { host, port } = address else { continue };
+        let host = if host == "localhost" { "127.0.0.1" } else { host };
+        let Ok(ip) = host.parse::<IpAddr>() else { continue };
+        let upstream = SocketAddr::new(ip, *port);
+        let loops = taken
+            .iter()
+            .find(|(_, own)| same_port(*own, upstream) && (own.ip() == ip || ip.is_loopback()));
+        if let Some((own, _)) = loops {
+            let fault = Fault::new(format!("{upstream} is our own {own}"), "the shop's address");
+            check.fault(&Path::of("upstream.addresses").item(number), fault);
+        }
+    }
+}
+
+/// Whether two sockets cannot both be opened. Port 0 is a free one each time.
+fn same_port(one: SocketAddr, other: SocketAddr) -> bool {
+    let any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (any || one.ip() == other.ip())
+}

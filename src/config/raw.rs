@@ -1,0 +1,224 @@
+//! The settings file as it is written: sections, keys, limits, defaults.
+//!
+//! This is the one list of what can be set. The documentation of each key is what editors show;
+//! `config/leafrank.yaml` says the same with its reason, and a test keeps both lists and their
+//! values equal. Text that has a form of its own (addresses, sources, pointers) is text here and
+//! is parsed by [`super::build`].
+
+use super::raw_route::RawRoute;
+use super::{Mode, UpstreamProtocol};
+use crate::yaml::section;
+
+section! {
+    /// Settings of the Leafrank proxy.
+    RawSettings {
+        /// Where we listen.
+        listen: RawListen = RawListen::default(),
+        /// The shop.
+        upstream: RawUpstream = RawUpstream::default(),
+        /// Who is who.
+        identity: RawIdentity = RawIdentity::default(),
+        /// Route tables that come with Leafrank, after `routes`: `leafloaf`, `demo`.
+        presets: Vec<String> = vec!["leafloaf".into()],
+        /// Which request is what; the first match wins, and a name here replaces a preset's.
+        routes: Vec<RawRoute> = Vec::new(),
+        /// What is done with the order on routes that do not say: off, shadow, on, annotate.
+        mode: Mode = Mode::Shadow,
+        /// Time and size limits.
+        limits: RawLimits = RawLimits::default(),
+        /// The rules.
+        rules: RawRulesFile = RawRulesFile::default(),
+        /// What is kept in memory.
+        store: RawStore = RawStore::default(),
+        /// Stopping.
+        shutdown: RawShutdown = RawShutdown::default(),
+        /// Where state is kept (the last good rules); created when missing.
+        #[schemars(length(min = 1))]
+        data_dir: String = "./leafrank-state".into(),
+        /// Share of sessions, 0 to 1, whose lists always go out in the shop's order.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        holdout: f64 = 0.02,
+    }
+}
+
+section! {
+    /// Where we listen.
+    RawListen {
+        /// Addresses of the data port: `127.0.0.1:8080`, `[::]:8080`, `unix:/run/leafrank.sock`.
+        #[schemars(length(min = 1))]
+        data: Vec<String> = vec!["127.0.0.1:8080".into()],
+        /// TLS on the data port, or null.
+        tls: Option<RawServerTls> = None,
+        /// Our own API, or null.
+        api: Option<String> = Some("127.0.0.1:8081".into()),
+        /// Admin, which changes things, or null.
+        admin: Option<String> = Some("127.0.0.1:9901".into()),
+        /// Health and metrics, read only, or null.
+        ops: Option<String> = Some("127.0.0.1:9902".into()),
+        /// Worker threads of the data port; 0 = one a core.
+        #[schemars(range(min = 0, max = 1024))]
+        threads: u64 = 0,
+        /// Paths of ours that the data port answers itself.
+        own_paths: RawOwnPaths = RawOwnPaths::default(),
+    }
+}
+
+section! {
+    /// Certificate and key, PEM files.
+    #[schemars(extend("required" = ["certificate", "key"]))]
+    RawServerTls {
+        /// Certificate chain.
+        #[schemars(length(min = 1))]
+        certificate: String = String::new(),
+        /// Private key.
+        #[schemars(length(min = 1))]
+        key: String = String::new(),
+    }
+}
+
+section! {
+    /// Paths of ours on the data port.
+    RawOwnPaths {
+        /// Put before each path: `/leafrank`; empty = nothing.
+        prefix: String = String::new(),
+        /// Paths, e.g. `/api/interactions/track`.
+        paths: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// The shop.
+    RawUpstream {
+        /// `http://host:port`, `https://host`, `host:port` or `unix:/path`, one or more.
+        #[schemars(length(min = 1))]
+        addresses: Vec<String> = vec!["http://127.0.0.1:8000".into()],
+        /// TLS towards the shop, or null: as the addresses say.
+        tls: Option<RawClientTls> = None,
+        /// HTTP version: auto, http1, http2.
+        protocol: UpstreamProtocol = UpstreamProtocol::Auto,
+        /// Milliseconds to connect.
+        #[schemars(range(min = 1, max = 60_000))]
+        connect_timeout_ms: u64 = 500,
+        /// Milliseconds until the reply's head.
+        #[schemars(range(min = 1, max = 3_600_000))]
+        response_timeout_ms: u64 = 60_000,
+        /// Milliseconds after which an idle connection is closed.
+        #[schemars(range(min = 1, max = 3_600_000))]
+        idle_timeout_ms: u64 = 4_000,
+        /// Idle connections kept an address and worker.
+        #[schemars(range(min = 0, max = 65_536))]
+        idle_connections_max: u64 = 128,
+        /// Milliseconds between health checks; 0 = none.
+        #[schemars(range(min = 0, max = 3_600_000))]
+        health_interval_ms: u64 = 0,
+    }
+}
+
+section! {
+    /// TLS towards the shop.
+    RawClientTls {
+        /// Name expected in the certificate; null = the address's host.
+        server_name: Option<String> = None,
+        /// Extra trusted roots, a PEM file; null = the public web's.
+        ca: Option<String> = None,
+    }
+}
+
+section! {
+    /// Who is who.
+    RawIdentity {
+        /// Where the user is named: `header:X`, `cookie:x`, `body:/x`, `query:x`; the first wins.
+        user: Vec<String> = vec!["header:X-User-ID".into(), "body:/user_id".into()],
+        /// Where the session is named.
+        session: Vec<String> = vec!["body:/session_id".into(), "header:X-Session-ID".into()],
+        /// Names that mean nobody.
+        anonymous: Vec<String> = vec!["anonymous".into()],
+        /// Addresses of peers whose `X-Leafrank-*` headers are honoured.
+        trusted_peers: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Time and size limits.
+    RawLimits {
+        /// Milliseconds for which the shop's bytes are held back at most.
+        #[schemars(range(min = 1, max = 60_000))]
+        hold_ms: u64 = 300,
+        /// Microseconds of our own computation for one search.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        rank_us: u64 = 5_000,
+        /// Replies above so many bytes stream on untouched, as received and as decoded.
+        #[schemars(range(min = 1024, max = 1_073_741_824))]
+        reply_bytes_max: u64 = 4_194_304,
+        /// Request bodies up to so many bytes are read to learn from.
+        #[schemars(range(min = 0, max = 16_777_216))]
+        peek_bytes_max: u64 = 65_536,
+        /// Request bodies above so many bytes get 413; 0 = no limit.
+        #[schemars(range(min = 0, max = 1_099_511_627_776_u64))]
+        request_bytes_max: u64 = 0,
+        /// Header blocks above so many bytes get 431.
+        #[schemars(range(min = 8192, max = 1_048_576))]
+        header_bytes_max: u64 = 65_536,
+        /// More header lines than this get 431.
+        #[schemars(range(min = 16, max = 1_024))]
+        header_count_max: u64 = 128,
+        /// Seconds for a request's head to arrive.
+        #[schemars(range(min = 1, max = 3_600))]
+        header_timeout_seconds: u64 = 10,
+        /// Seconds after which a silent connection is closed.
+        #[schemars(range(min = 1, max = 86_400))]
+        idle_timeout_seconds: u64 = 75,
+        /// Seconds after which a silent request body gets 408.
+        #[schemars(range(min = 1, max = 3_600))]
+        body_timeout_seconds: u64 = 30,
+        /// Searches being ranked at a time; past it they pass unranked.
+        #[schemars(range(min = 1, max = 1_048_576))]
+        in_flight_max: u64 = 1_024,
+        /// HTTP/2 streams a connection.
+        #[schemars(range(min = 1, max = 65_536))]
+        h2_streams_max: u64 = 256,
+    }
+}
+
+section! {
+    /// The rules.
+    RawRulesFile {
+        /// The rules file, from this file's directory; null = the rules built in.
+        path: Option<String> = Some("personalization_rules.yaml".into()),
+        /// A directory of knowledge tables, from this file's directory; null = those built in.
+        knowledge_dir: Option<String> = None,
+    }
+}
+
+section! {
+    /// What is kept in memory.
+    RawStore {
+        /// Profiles.
+        #[schemars(range(min = 1, max = 100_000_000))]
+        profiles_max: u64 = 1_000_000,
+        /// Products in the catalogue.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        products_max: u64 = 200_000,
+        /// Products remembered a profile.
+        #[schemars(range(min = 1, max = 65_536))]
+        products_per_profile_max: u64 = 1_024,
+        /// Facets remembered a profile.
+        #[schemars(range(min = 1, max = 65_536))]
+        facets_per_profile_max: u64 = 512,
+        /// Shoppers whose last lists are remembered.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        recent_max: u64 = 100_000,
+    }
+}
+
+section! {
+    /// Stopping.
+    RawShutdown {
+        /// Milliseconds of not being ready while still accepting.
+        #[schemars(range(min = 0, max = 600_000))]
+        lame_duck_ms: u64 = 5_000,
+        /// Milliseconds for requests in flight after that.
+        #[schemars(range(min = 0, max = 3_600_000))]
+        drain_ms: u64 = 20_000,
+    }
+}

@@ -1,0 +1,141 @@
+//! Routes as they are written, in the settings file and in presets.
+//!
+//! Sources are text like `header:X-User-ID`, `query:q`, `body:/query`, `path:sku`, `cookie:sid`;
+//! pointers are JSON Pointers in which a segment may be `*`. Both are parsed by
+//! [`super::build_route`].
+
+use std::collections::BTreeMap;
+
+use super::{Mode, ScoreBetter, UpstreamOrder};
+use crate::yaml::section;
+
+section! {
+    /// A table of routes that comes with Leafrank.
+    RawPreset {
+        /// Its routes, in order.
+        routes: Vec<RawRoute> = Vec::new(),
+    }
+}
+
+section! {
+    /// One kind of request; `search` or `event` says what it does.
+    #[schemars(extend("required" = ["name", "path"]))]
+    RawRoute {
+        /// Its name in metrics and logs; unique.
+        #[schemars(length(min = 1))]
+        name: String = String::new(),
+        /// Method in capitals; null = any.
+        method: Option<String> = None,
+        /// Path with `{name}` segments: `/product/{sku}`.
+        #[schemars(length(min = 1))]
+        path: String = String::new(),
+        /// True: the request changes nothing and may be sent twice; null = as the method says.
+        read: Option<bool> = None,
+        /// False: nothing is learned from it.
+        learn: bool = true,
+        /// It answers with hits.
+        search: Option<RawSearch> = None,
+        /// It says what the shopper did.
+        event: Option<RawEvent> = None,
+    }
+}
+
+section! {
+    /// A request that answers with hits.
+    #[schemars(extend("required" = ["hits"]))]
+    RawSearch {
+        /// off, shadow, on, annotate; null = the mode at the top of the settings.
+        mode: Option<Mode> = None,
+        /// Where the query is; the first that yields one wins.
+        query: Vec<String> = Vec::new(),
+        /// Parameters by which a caller chooses an order.
+        sort: Vec<RawSort> = Vec::new(),
+        /// Is the shop's order a ranking? ranked, unranked.
+        upstream: UpstreamOrder = UpstreamOrder::Ranked,
+        /// Do scores mean something, and which way? higher, lower, null = no.
+        score_better: Option<ScoreBetter> = None,
+        /// All of these must hold in the reply, else it passes.
+        only_if: Vec<RawCondition> = Vec::new(),
+        /// Where the hits are and what their members are called.
+        hits: RawHitMap = RawHitMap::default(),
+    }
+}
+
+section! {
+    /// A parameter by which a caller chooses an order.
+    #[schemars(extend("required" = ["from"]))]
+    RawSort {
+        /// Where it is.
+        from: String = String::new(),
+        /// Values that mean "by relevance".
+        neutral: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Something that must hold in a reply.
+    #[schemars(extend("required" = ["at"]))]
+    RawCondition {
+        /// JSON Pointer.
+        at: String = String::new(),
+        /// Text, number, true, false, or null (which also means: not there).
+        is: serde_json::Value = serde_json::Value::Null,
+    }
+}
+
+section! {
+    /// Where hits, or one product's facts, are. All but `at` start at the hit.
+    RawHitMap {
+        /// The array of hits; for facts: the object that holds them.
+        at: Option<String> = None,
+        /// The stable product key (hits only).
+        id: Option<String> = None,
+        /// Name.
+        name: Option<String> = None,
+        /// Category: text, or a path with `/`.
+        category: Option<String> = None,
+        /// Brand or supplier.
+        brand: Option<String> = None,
+        /// Attributes: an array of text, or text.
+        attributes: Option<String> = None,
+        /// Further search terms: an array of text, or text.
+        terms: Option<String> = None,
+        /// Price: a number, or numeric text.
+        price: Option<String> = None,
+        /// The shop's score: a number, or numeric text.
+        score: Option<String> = None,
+        /// In stock: boolean, or a number (0 = out).
+        stock: Option<String> = None,
+        /// Sponsored: a true value locks the position.
+        sponsored: Option<String> = None,
+    }
+}
+
+section! {
+    /// A request that says what the shopper did.
+    #[schemars(extend("required" = ["product"]))]
+    RawEvent {
+        /// The kind, where every such request is one: `view`, `add_to_cart`, `purchase`.
+        kind: Option<String> = None,
+        /// Where the request names the kind, else.
+        kind_from: Vec<String> = Vec::new(),
+        /// Words of this shop for kinds.
+        kinds: BTreeMap<String, String> = BTreeMap::new(),
+        /// One event for each element that this pointer matches, e.g. `/lines/*`.
+        each: Option<String> = None,
+        /// Where the product key is; body pointers start at the element where `each` is set.
+        product: Vec<String> = Vec::new(),
+        /// Where the number of units is.
+        quantity: Vec<String> = Vec::new(),
+        /// Where the sender's id of the event is.
+        event_id: Vec<String> = Vec::new(),
+        /// Where the seconds spent on the product are.
+        seconds: Vec<String> = Vec::new(),
+        /// What the request says of the product.
+        facts: Option<RawHitMap> = None,
+        /// The same under other names, asked for whatever `facts` does not yield.
+        facts_or: Option<RawHitMap> = None,
+        /// What the reply says of the product.
+        reply_facts: Option<RawHitMap> = None,
+    }
+}

@@ -1,0 +1,158 @@
+//! A list before and after, as a table for a terminal.
+//!
+//! In: hits in their new order, each with where it stood before. Out: plain text at most
+//! [`WIDTH_MAX`] columns wide; colours only where the caller found a terminal. Ranks here are what
+//! people read: 1 is first. Never measures wide (East Asian) letters: a letter is a column.
+
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+/// Widest line, in columns.
+pub const WIDTH_MAX: usize = 100;
+
+const PRODUCT_COLUMNS_MAX: usize = 40;
+/// Columns of rank, was, moved, price and the gaps between the six parts.
+const FIXED_COLUMNS: usize = 3 + 4 + 5 + 8 + 5 * 2;
+
+/// One hit of the new order.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// The product's name.
+    pub product: &'a str,
+    /// Its 0-based position before, if it was in the list.
+    pub was: Option<usize>,
+    /// Its price, if known.
+    pub price: Option<f64>,
+    /// Why it stands here; empty when nothing moved it.
+    pub reason: &'a str,
+}
+
+/// Whether moves are coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    /// Plain text.
+    Never,
+    /// Green for up, red for down.
+    Always,
+}
+
+impl Colour {
+    /// Colours where `out` is a terminal.
+    pub fn when_terminal(out: &impl IsTerminal) -> Self {
+        if out.is_terminal() { Self::Always } else { Self::Never }
+    }
+}
+
+/// The table under its title, ending in a newline.
+pub fn render(title: &str, rows: &[Row<'_>], colour: Colour) -> String {
+    let longest = rows.iter().map(|row| row.product.chars().count()).max().unwrap_or(0);
+    let product = longest.clamp("product".len(), PRODUCT_COLUMNS_MAX);
+    let reason = WIDTH_MAX - FIXED_COLUMNS - product;
+    let mut out = String::new();
+    let head = ["#", "product", "was", "moved", "price", "reason"];
+    push_line(&mut out, &cut(title, WIDTH_MAX));
+    push_line(&mut out, &line(head.map(str::to_owned), product, |moved| moved));
+    push_line(&mut out, &"─".repeat(FIXED_COLUMNS + product + "reason".len()));
+    for (at, row) in rows.iter().enumerate() {
+        let cells = [
+            (at + 1).to_string(),
+            cut(row.product, product),
+            row.was.map_or_else(|| "new".to_owned(), |was| (was + 1).to_string()),
+            moved(at, row.was),
+            row.price.map_or_else(String::new, |price| format!("{price:.2}")),
+            cut(row.reason, reason),
+        ];
+        push_line(&mut out, &line(cells, product, |text| painted(text, at, row.was, colour)));
+    }
+    out
+}
+
+fn push_line(out: &mut String, line: &str) {
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+fn line(cells: [String; 6], product: usize, paint: impl FnOnce(String) -> String) -> String {
+    let [rank, name, was, moved, price, reason] = cells;
+    let moved = paint(format!("{moved:<5}"));
+    let mut line = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{rank:>3}  {name:<product$}  {was:>4}  {moved}  {price:>8}  {reason}");
+    line
+}
+
+fn moved(now: usize, was: Option<usize>) -> String {
+    match was {
+        None => "–".to_owned(),
+        Some(was) if was > now => format!("▲{}", was - now),
+        Some(was) if was < now => format!("▼{}", now - was),
+        Some(_) => "–".to_owned(),
+    }
+}
+
+fn painted(text: String, now: usize, was: Option<usize>, colour: Colour) -> String {
+    let code = match (colour, was) {
+        (Colour::Always, Some(was)) if was > now => 32,
+        (Colour::Always, Some(was)) if was < now => 31,
+        _ => return text,
+    };
+    format!("\u{1b}[{code}m{text}\u{1b}[0m")
+}
+
+fn cut(text: &str, columns: usize) -> String {
+    if text.chars().count() <= columns {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(columns.saturating_sub(1)).collect();
+    short.truncate(short.trim_end().len());
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: [Row<'static>; 4] = [
+        Row {
+            product: "Coconut Yogurt 24 oz",
+            was: Some(3),
+            price: Some(5.99),
+            reason: "you like plant-based",
+        },
+        Row { product: "Jalapeño Dip 8 oz", was: Some(1), price: Some(3.5), reason: "" },
+        Row { product: "Plain Yogurt 32 oz", was: Some(0), price: Some(12.0), reason: "" },
+        Row { product: "Skyr", was: None, price: None, reason: "" },
+    ];
+
+    #[test]
+    fn a_table_reads_as_the_golden_text() {
+        let golden = "\
+\"yogurt\" after one click
+  #  product                was  moved     price  reason
+────────────────────────────────────────────────────────
+  1  Coconut Yogurt 24 oz     4  ▲3         5.99  you like plant-based
+  2  Jalapeño Dip 8 oz        2  –          3.50
+  3  Plain Yogurt 32 oz       1  ▼2        12.00
+  4  Skyr                   new  –
+";
+        assert_eq!(render("\"yogurt\" after one click", &ROWS, Colour::Never), golden);
+    }
+
+    #[test]
+    fn colours_mark_moves_and_nothing_else() {
+        let coloured = render("yogurt", &ROWS, Colour::Always);
+        assert!(coloured.contains("\u{1b}[32m▲3") && coloured.contains("\u{1b}[31m▼2"));
+        assert_eq!(coloured.matches("\u{1b}[0m").count(), 2);
+        assert!(!render("yogurt", &ROWS, Colour::Never).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_limit() {
+        let long = "much too long for any line ".repeat(8);
+        let row = Row { product: &long, was: Some(99), price: Some(99999.99), reason: &long };
+        for line in render(&long, &[row], Colour::Never).lines() {
+            assert!(line.chars().count() <= WIDTH_MAX, "{line}");
+        }
+    }
+}

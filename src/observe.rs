@@ -1,0 +1,234 @@
+//! Floor 5, the write path: what shoppers were shown and did, learned at once.
+//!
+//! ```text
+//! request ─► interactions ─► signals ─► profile of the shopper
+//! reply   ─► lists shown  ─┘       └─► population (natural lists only)
+//! ```
+//!
+//! Used by the data plane and by the API alike. Takes short locks, waits for nothing. An interaction
+//! is in the profile when [`Observer::learn`] or [`Observer::interactions`] returns: it is in the
+//! next ranking.
+
+mod events;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+
+pub use events::Event;
+use events::EventPlan;
+
+use crate::config::{RouteKind, Settings};
+use crate::identity::Identity;
+use crate::preferences::learn::{self, Caps};
+use crate::preferences::merge::merge;
+use crate::reload::RulesTable;
+use crate::rules::Rules;
+use crate::signals::dwell::{self, LastView};
+use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, derive};
+use crate::store::Store;
+use crate::telemetry::metrics::Metrics;
+use crate::types::clock::{Clock, Timestamp};
+use crate::types::ids::{Subject, SubjectKey};
+use crate::types::interaction::{Interaction, InteractionKind};
+use crate::types::signal::Signal;
+
+/// Presses and event ids remembered to recognise doubles.
+const DOUBLES_MAX: usize = 65_536;
+/// Price levels remembered a profile.
+const PRICES_MAX: usize = 64;
+
+/// The write path.
+pub struct Observer {
+    plans: Vec<Option<Arc<EventPlan>>>,
+    store: Arc<Store>,
+    rules: Arc<RulesTable>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    caps: Caps,
+    visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
+    doubles: Mutex<Dedupe>,
+}
+
+/// What a shopper did last.
+#[derive(Default)]
+struct Visit {
+    recent: RecentLists,
+    view: Option<LastView>,
+}
+
+impl Observer {
+    /// Compiles the settings' event routes.
+    pub fn new(
+        settings: &Settings,
+        store: Arc<Store>,
+        rules: Arc<RulesTable>,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let plans = settings.routes.iter().map(|route| match &route.kind {
+            RouteKind::Event(event) if route.learn => Some(Arc::new(EventPlan::new(event))),
+            RouteKind::Event(_) | RouteKind::Search(_) => None,
+        });
+        Self {
+            plans: plans.collect(),
+            store,
+            rules,
+            metrics,
+            clock,
+            caps: Caps {
+                products: settings.store.products_per_profile_max,
+                facets: settings.store.facets_per_profile_max,
+                prices: PRICES_MAX,
+            },
+            visits: Cache::new(settings.store.recent_max.max(1)),
+            doubles: Mutex::new(Dedupe::new(DOUBLES_MAX)),
+        }
+    }
+
+    /// A request came: the stay on the product seen last has ended, and a visit that is now named
+    /// is joined with the user's past.
+    pub fn arrived(&self, identity: &Identity) {
+        let Some(subject) = identity.subject().filter(|_| !identity.opted_out) else { return };
+        if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
+            self.join(Subject::Session(session.clone()).key(), subject.key());
+        }
+        let now = self.clock.now();
+        let stay = self.visits.get(&subject.key()).and_then(|visit| {
+            let view = visit.lock().view.take()?;
+            dwell::from_next_request(&view, now)
+        });
+        if let Some(stay) = stay {
+            self.absorb(subject.key(), &[stay], Source::Traffic);
+        }
+    }
+
+    /// Remembers lists as they went out.
+    pub fn shown(&self, shopper: Option<SubjectKey>, lists: Vec<ShownList>) {
+        let catalog = &self.store.catalog;
+        {
+            let mut population = self.store.population.write();
+            for list in lists.iter().filter(|list| list.natural) {
+                let hits =
+                    list.products().map(|key| (key, catalog.get(key).and_then(|f| f.category)));
+                population.record_list(hits, true);
+            }
+        }
+        let Some(shopper) = shopper else { return };
+        let visit = self.visit(shopper);
+        let mut visit = visit.lock();
+        lists.into_iter().for_each(|list| visit.recent.push(list));
+    }
+
+    /// Learns interactions that a client reports; returns how many said something new.
+    pub fn interactions(&self, identity: &Identity, interactions: Vec<Interaction>) -> usize {
+        if identity.opted_out {
+            self.dropped("opted_out", interactions.len());
+            return 0;
+        }
+        let Some(subject) = identity.subject() else {
+            self.dropped("no_subject", interactions.len());
+            return 0;
+        };
+        self.absorb(subject.key(), &interactions, Source::Track)
+    }
+
+    fn absorb(&self, shopper: SubjectKey, interactions: &[Interaction], source: Source) -> usize {
+        let rules = self.rules.load();
+        let mut learned = 0;
+        for interaction in interactions {
+            let derived = self.derive(shopper, interaction, source, &rules);
+            if derived.double {
+                self.dropped("double", 1);
+                continue;
+            }
+            learned += 1;
+            self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
+            self.teach(shopper, &derived, &rules);
+        }
+        learned
+    }
+
+    fn derive(
+        &self,
+        shopper: SubjectKey,
+        interaction: &Interaction,
+        source: Source,
+        rules: &Rules,
+    ) -> Derived {
+        let profile = self.store.shoppers.profile(shopper);
+        let visit = self.visit(shopper);
+        let mut visit = visit.lock();
+        if interaction.kind == InteractionKind::View && source == Source::Traffic {
+            let product = interaction.product.clone();
+            visit.view = Some(LastView { product, at: interaction.at });
+        }
+        let mut who =
+            Shopper { subject: shopper, profile: profile.as_deref(), recent: &mut visit.recent };
+        derive(interaction, &mut who, source, &mut self.doubles.lock(), rules)
+    }
+
+    /// Learns signals into the shopper's profile and, where the list was natural, into the
+    /// population.
+    fn teach(&self, shopper: SubjectKey, derived: &Derived, rules: &Rules) {
+        let catalog = &self.store.catalog;
+        let with_facts: Vec<_> =
+            derived.signals.iter().map(|s| (s, catalog.get(s.product))).collect();
+        self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
+            for (signal, facts) in &with_facts {
+                learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
+            }
+        });
+        for (signal, _) in &with_facts {
+            self.metrics.signals.with_label_values(&[signal.kind.path()]).inc();
+        }
+        let Some(joined) = &derived.joined else { return };
+        let mut population = self.store.population.write();
+        for (signal, facts) in &with_facts {
+            let Some(facts) = facts else { continue };
+            population.record_evidence(facts, weight_of(signal, rules), joined.natural);
+        }
+        if joined.first_pick
+            && let Some((signal, facts)) = with_facts.first()
+        {
+            let category = facts.as_ref().and_then(|facts| facts.category);
+            population.record_click(signal.product, category, joined.position, joined.natural);
+        }
+    }
+
+    /// Joins what a visit without a name taught with the user's own past.
+    fn join(&self, session: SubjectKey, user: SubjectKey) {
+        let visit = self.visits.remove(&session).map(|(_, visit)| visit);
+        let Some(past) = self.store.shoppers.take(session) else { return };
+        let rules = self.rules.load();
+        self.store.shoppers.learn(user, self.clock.now(), |profile| {
+            *profile = merge(profile, &past, &rules, self.caps);
+        });
+        if let Some(visit) = visit {
+            let before = std::mem::take(&mut *visit.lock());
+            *self.visit(user).lock() = before;
+        }
+    }
+
+    fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {
+        if let Some(visit) = self.visits.get(&shopper) {
+            return visit;
+        }
+        let visit = Arc::<Mutex<Visit>>::default();
+        self.visits.insert(shopper, visit.clone());
+        visit
+    }
+
+    fn dropped(&self, reason: &str, count: usize) {
+        self.metrics.interactions_dropped.with_label_values(&[reason]).inc_by(count as u64);
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn weight_of(signal: &Signal, rules: &Rules) -> f32 {
+    rules.signal_weights[signal.kind.index()] * signal.times
+}

@@ -1,0 +1,192 @@
+//! What a request of an event route says: who did what with which product.
+//!
+//! In: a request as the routes read it, and for product pages the reply. Out: interactions, and
+//! facts about products that the catalogue does not know yet. A request that names no product, or
+//! whose kind is unknown, teaches nothing and is counted.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::Observer;
+use crate::config::source::{Ask, first};
+use crate::config::{EventRoute, Source as Place};
+use crate::identity::Identity;
+use crate::route::Matched;
+use crate::signals::Source;
+use crate::types::ids::{ProductId, SubjectKey};
+use crate::types::interaction::{Interaction, InteractionKind};
+use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer};
+
+/// Lines of one order that are learned from.
+const LINES_MAX: usize = 500;
+/// Most units one line may speak of.
+const QUANTITY_MAX: f32 = 10_000.0;
+
+/// An event route, ready to be used.
+pub(super) struct EventPlan {
+    route: EventRoute,
+    facts: Vec<Described>,
+    page: Option<Described>,
+}
+
+/// Where a product is described, and how.
+struct Described {
+    at: Pointer,
+    plan: HitPlan,
+}
+
+/// What one request says, to be learned when the shop has taken it.
+pub struct Event {
+    plan: Arc<EventPlan>,
+    shopper: SubjectKey,
+    interactions: Vec<Interaction>,
+}
+
+impl EventPlan {
+    pub(super) fn new(route: &EventRoute) -> Self {
+        let facts = route.facts.iter().chain(&route.facts_or);
+        Self {
+            facts: facts.map(Described::new).collect(),
+            page: route.reply_facts.as_ref().map(Described::new),
+            route: route.clone(),
+        }
+    }
+
+    fn kind(&self, ask: &Ask<'_>) -> Option<InteractionKind> {
+        let word = |word: &str| {
+            let ours = self.route.kinds.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+            ours.map(|(_, kind)| *kind).or_else(|| InteractionKind::parse(word))
+        };
+        let kind = match self.route.kind {
+            Some(kind) => kind,
+            None => first(&self.route.kind_from, ask, word)?,
+        };
+        Some(match kind {
+            InteractionKind::Dwell { .. } => {
+                InteractionKind::Dwell { seconds: number(&self.route.seconds, ask).unwrap_or(0.0) }
+            }
+            kind => kind,
+        })
+    }
+}
+
+impl Described {
+    fn new(map: &HitMap) -> Self {
+        Self { at: map.at.clone(), plan: HitPlan::new(map, &[]) }
+    }
+
+    fn read<'a>(&self, body: Json<'a>) -> Option<HitView<'a>> {
+        let value = body.get(&self.at).ok().flatten()?;
+        self.plan.read(value).ok()
+    }
+}
+
+impl Event {
+    /// True when the reply describes the product.
+    pub fn reads_reply(&self) -> bool {
+        self.plan.page.is_some()
+    }
+}
+
+impl Observer {
+    /// Reads a request of an event route. `None` when it teaches nothing.
+    pub fn prepare(
+        &self,
+        matched: &Matched<'_>,
+        ask: &Ask<'_>,
+        identity: &Identity,
+    ) -> Option<Event> {
+        let plan = self.plans.get(matched.index)?.clone()?;
+        if identity.opted_out {
+            self.dropped("opted_out", 1);
+            return None;
+        }
+        let Some(subject) = identity.subject() else {
+            self.dropped("no_subject", 1);
+            return None;
+        };
+        let Some(kind) = plan.kind(ask) else {
+            self.dropped("unknown_kind", 1);
+            return None;
+        };
+        let interactions = match &plan.route.each {
+            None => Vec::from_iter(self.read(&plan, kind, ask)),
+            Some(at) => {
+                let lines = Json::parse(ask.body).and_then(|body| body.all(at)).unwrap_or_default();
+                let lines = lines.into_iter().take(LINES_MAX);
+                let line = |line: Json<'_>| {
+                    self.read(&plan, kind, &Ask { body: line.raw().as_bytes(), ..*ask })
+                };
+                lines.filter_map(line).collect()
+            }
+        };
+        if interactions.is_empty() {
+            self.dropped("no_product", 1);
+            return None;
+        }
+        Some(Event { plan, shopper: subject.key(), interactions })
+    }
+
+    /// Learns what the shop has taken; `page` is the reply's body, if it was kept.
+    pub fn learn(&self, event: Event, page: Option<&[u8]>) {
+        if let (Some(described), Some(page), Some(interaction)) =
+            (&event.plan.page, page, event.interactions.first())
+        {
+            self.describe_page(described, page, &interaction.product);
+        }
+        self.absorb(event.shopper, &event.interactions, Source::Traffic);
+    }
+
+    fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {
+        let product = first(&plan.route.product, ask, ProductId::parse)?;
+        self.describe_new(plan, ask, &product);
+        let quantity = number(&plan.route.quantity, ask);
+        Some(Interaction {
+            kind,
+            product,
+            at: self.now(),
+            quantity: quantity.filter(|q| *q > 0.0 && *q <= QUANTITY_MAX).unwrap_or(1.0),
+            event_id: first(&plan.route.event_id, ask, |id| Some(Box::from(id))),
+        })
+    }
+
+    /// What a client says of a product counts only until the shop itself has described it.
+    fn describe_new(&self, plan: &EventPlan, ask: &Ask<'_>, product: &ProductId) {
+        if plan.facts.is_empty() || self.store.catalog.get(product.key()).is_some() {
+            return;
+        }
+        let Ok(body) = Json::parse(ask.body) else { return };
+        let rules = self.rules.load();
+        let readings = plan.facts.iter().filter_map(|described| described.read(body));
+        if let Some(mut hit) = readings.reduce(filled) {
+            hit.id = Cow::Borrowed(product.as_str());
+            self.store.catalog.describe(&hit, &rules.knowledge);
+        }
+    }
+
+    fn describe_page(&self, described: &Described, page: &[u8], product: &ProductId) {
+        let Ok(page) = Json::parse(page) else { return };
+        if let Some(mut hit) = described.read(page) {
+            hit.id = Cow::Borrowed(product.as_str());
+            self.store.catalog.describe(&hit, &self.rules.load().knowledge);
+        }
+    }
+}
+
+/// `one`, its gaps filled from `other`.
+fn filled<'a>(one: HitView<'a>, other: HitView<'a>) -> HitView<'a> {
+    let said = |text: &Cow<'_, str>| !text.trim().is_empty();
+    HitView {
+        name: one.name.filter(said).or(other.name),
+        category: one.category.filter(said).or(other.category),
+        brand: one.brand.filter(said).or(other.brand),
+        attributes: if one.attributes.is_empty() { other.attributes } else { one.attributes },
+        terms: if one.terms.is_empty() { other.terms } else { one.terms },
+        price: one.price.or(other.price),
+        ..one
+    }
+}
+
+fn number(places: &[Place], ask: &Ask<'_>) -> Option<f32> {
+    first(places, ask, |word| word.parse::<f32>().ok().filter(|n| n.is_finite()))
+}

@@ -1,0 +1,154 @@
+//! From a reply's bytes to the same hits in a better order: decode, gather, rank, splice.
+//!
+//! In: the body, plain. Out: the body with its hits moved, and the lists as the shopper sees them.
+//! Every list of the reply is ranked by itself, within one budget for all of them.
+
+use std::sync::Arc;
+
+use super::fail_open::FailOpen;
+use super::{Personalizer, Reranked, Search, annotate};
+use crate::config::Mode;
+use crate::rank::{Candidate, Muted, QueryView, RankRequest, Ranking, rank};
+use crate::rules::Rules;
+use crate::signals::ShownList;
+use crate::types::budget::Budget;
+use crate::types::product::ProductFacts;
+use crate::wire::{DecodeLimits, HitList, HitView, Move, Reply, rewrite};
+
+/// One list of a reply, ranked.
+pub(super) struct Ranked<'r, 'a> {
+    pub(super) list: &'r HitList<'a>,
+    pub(super) facts: Vec<Arc<ProductFacts>>,
+    pub(super) ranking: Ranking,
+}
+
+impl<'r, 'a> Ranked<'r, 'a> {
+    pub(super) fn movement(&self) -> Move<'_, 'a> {
+        let keep = self.ranking.order.len() - self.ranking.removed.len();
+        Move { list: self.list, order: &self.ranking.order, keep }
+    }
+
+    fn shown(&self, personalizer: &Personalizer, search: &Search, natural: bool) -> ShownList {
+        let keep = self.movement().keep;
+        let order = self.ranking.order.iter().take(keep);
+        let keys = order.filter_map(|old| self.facts.get(*old as usize)).map(|facts| facts.key);
+        ShownList::new(personalizer.clock.now(), search.id, natural, keys)
+    }
+}
+
+impl Personalizer {
+    /// Ranks the hits of `body` for the shopper of `search`.
+    ///
+    /// # Errors
+    /// The reason for which the original must go out. A list that is best left as it is is no
+    /// error: its body is `None`.
+    pub fn rerank(&self, search: &Search, body: &[u8]) -> Result<Reranked, FailOpen> {
+        let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
+        let rules = self.rules.load();
+        let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
+        let lists = self.rank_lists(search, &reply, &rules, &budget)?;
+        let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
+        let stays = lists.iter().all(|one| one.ranking.is_identity());
+        let out = match (search.mode, stays) {
+            (Mode::Annotate, _) => Some(annotate::annotated(body, &lists, budget.spent_us())?),
+            (_, true) => None,
+            (_, false) => {
+                let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
+                Some(rewrite(body, &moves, &[])?)
+            }
+        };
+        let spent_us = budget.spent_us();
+        self.metrics.rank_seconds.observe(spent_us as f64 / 1e6);
+        if out.is_some() {
+            self.metrics.hits_moved.inc_by(moved as u64);
+            self.metrics.reranked.with_label_values(&[search.route()]).inc();
+        }
+        Ok(Reranked {
+            shown: lists.iter().map(|one| one.shown(self, search, false)).collect(),
+            unmoved: unmoved(&lists),
+            body: out,
+            moved,
+            spent_us,
+            rules: rules.version.clone(),
+            query: search.id,
+        })
+    }
+
+    /// Reads a reply that went out as it came; in shadow mode also ranks it, and counts.
+    ///
+    /// # Errors
+    /// The reason for which it teaches nothing.
+    pub fn look(&self, search: &Search, body: &[u8]) -> Result<Vec<ShownList>, FailOpen> {
+        let rules = self.rules.load();
+        let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
+        if search.mode == Mode::Shadow {
+            let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
+            let lists = self.rank_lists(search, &reply, &rules, &budget)?;
+            self.metrics.rank_seconds.observe(budget.spent_us() as f64 / 1e6);
+            if lists.iter().any(|one| !one.ranking.is_identity()) {
+                self.metrics.shadowed.with_label_values(&[search.route()]).inc();
+            }
+        }
+        let natural = |list| {
+            let keys = self.facts_of(list, &rules).into_iter().map(|facts| facts.key);
+            ShownList::new(self.clock.now(), search.id, true, keys)
+        };
+        Ok(reply.lists.iter().map(natural).collect())
+    }
+
+    pub(super) fn rank_lists<'r, 'a>(
+        &self,
+        search: &Search,
+        reply: &'r Reply<'a>,
+        rules: &Rules,
+        budget: &Budget<'_>,
+    ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
+        let query = QueryView::of(&search.query, &rules.knowledge);
+        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let population = self.store.population.read();
+        let mut lists = Vec::with_capacity(reply.lists.len());
+        for list in &reply.lists {
+            let facts = self.facts_of(list, rules);
+            let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
+            let request = RankRequest {
+                query: &query,
+                candidates: &candidates,
+                profile: profile.as_deref(),
+                population: &population,
+                rules,
+                now: self.clock.now(),
+                upstream: search.plan.route.upstream,
+                score_better: search.plan.route.score_better,
+            };
+            let ranking = rank(&request, budget).map_err(|_| FailOpen::RankSpent)?;
+            lists.push(Ranked { list, facts, ranking });
+        }
+        Ok(lists)
+    }
+
+    pub(super) fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {
+        let hits = list.hits.iter();
+        hits.map(|hit| self.store.catalog.describe(hit, &rules.knowledge)).collect()
+    }
+}
+
+pub(super) fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
+    Candidate {
+        facts,
+        score: hit.score,
+        price: hit.price,
+        in_stock: hit.in_stock,
+        sponsored: hit.sponsored,
+    }
+}
+
+/// Why nothing moved: the query had no part in any list, or the upstream's order is the best.
+fn unmoved(lists: &[Ranked<'_, '_>]) -> FailOpen {
+    let muted = |wanted| lists.iter().all(|one| one.ranking.muted == Some(wanted));
+    match () {
+        () if lists.is_empty() => FailOpen::Unmoved,
+        () if muted(Muted::OffTopic) => FailOpen::OffTopic,
+        () if muted(Muted::NoEvidence) => FailOpen::NoEvidence,
+        () => FailOpen::Unmoved,
+    }
+}

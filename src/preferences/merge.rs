@@ -1,0 +1,147 @@
+//! Two profiles that turn out to be one shopper's: a visit without a name, and the user who logs in.
+//!
+//! In: two profiles. Out: one that holds what both learned, each sum decayed to the later of the
+//! two times before it is added. Commutative: which of the two came first does not matter. Beyond
+//! the caps the weakest entries are forgotten. `O(entries)`.
+
+use super::learn::{Caps, Increment, PRICE_WEIGHT_MAX, folded};
+use super::learn::{keep_facets, keep_prices, keep_products};
+use crate::rules::Rules;
+use crate::types::product::Axis;
+use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory, Profile};
+
+/// Joins two profiles into one; the result's version is above both.
+pub fn merge(a: &Profile, b: &Profile, rules: &Rules, caps: Caps) -> Profile {
+    let (slow, fast) = (rules.half_life.item_slow_seconds, rules.half_life.item_fast_seconds);
+    let mut merged = Profile {
+        products: union(
+            &a.products,
+            &b.products,
+            |p| p.key,
+            |x, y| ProductMemory {
+                key: x.key,
+                slow: folded(x.slow, x.at, increment(y.slow, y.at, slow)),
+                fast: folded(x.fast, x.at, increment(y.fast, y.at, fast)),
+                at: x.at.max(y.at),
+                purchases: x.purchases.saturating_add(y.purchases),
+                events: x.events.saturating_add(y.events),
+            },
+        ),
+        facets: union(
+            &a.facets,
+            &b.facets,
+            |f| f.key,
+            |x, y| {
+                let half_life = rules.half_life.axis_seconds[x.key.axis().index()];
+                let sum = folded(x.sum, x.at, increment(y.sum, y.at, half_life));
+                FacetMemory { key: x.key, sum, at: x.at.max(y.at) }
+            },
+        ),
+        prices: union(&a.prices, &b.prices, |p| p.category, price),
+        evidence: 0.0,
+        evidence_at: a.evidence_at.max(b.evidence_at),
+        version: a.version.max(b.version).wrapping_add(1),
+    };
+    let category = rules.half_life.axis_seconds[Axis::Category.index()];
+    let evidence = increment(b.evidence, b.evidence_at, category);
+    merged.evidence = folded(a.evidence, a.evidence_at, evidence);
+    keep_products(&mut merged, rules, caps.products, None);
+    keep_facets(&mut merged, category, caps.facets, None);
+    keep_prices(&mut merged, caps.prices, None);
+    merged
+}
+
+fn increment(weight: f32, at: u32, half_life: f32) -> Increment {
+    Increment { weight, at, half_life }
+}
+
+fn price(x: &PriceMemory, y: &PriceMemory) -> PriceMemory {
+    let weight = x.weight + y.weight;
+    let mean_ln = (x.mean_ln * x.weight + y.mean_ln * y.weight) / weight;
+    PriceMemory {
+        category: x.category,
+        mean_ln: if mean_ln.is_finite() { mean_ln } else { x.mean_ln.max(y.mean_ln) },
+        weight: weight.min(PRICE_WEIGHT_MAX),
+    }
+}
+
+/// Merges two lists sorted by key; entries with the same key are joined.
+fn union<T: Copy, K: Ord>(
+    a: &[T],
+    b: &[T],
+    key: impl Fn(&T) -> K,
+    join: impl Fn(&T, &T) -> T,
+) -> Vec<T> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        match key(x).cmp(&key(y)) {
+            std::cmp::Ordering::Less => out.extend(a.next().copied()),
+            std::cmp::Ordering::Greater => out.extend(b.next().copied()),
+            std::cmp::Ordering::Equal => {
+                out.push(join(x, y));
+                a.next();
+                b.next();
+            }
+        }
+    }
+    out.extend(a.copied());
+    out.extend(b.copied());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::preferences::learn::apply;
+    use crate::preferences::testing::{CAPS, facts, rules_for_tests};
+    use crate::types::clock::Timestamp;
+    use crate::types::ids::ProductKey;
+    use crate::types::signal::{Signal, SignalKind};
+
+    fn learned(events: &[(usize, u8, i64)], rules: &Rules) -> Profile {
+        let mut profile = Profile::default();
+        for (kind, product, at) in events {
+            let id = product.to_string();
+            let signal = Signal {
+                kind: SignalKind::ALL[*kind],
+                product: ProductKey::of(&id),
+                at: Timestamp::from_seconds(*at),
+                times: 1.0,
+            };
+            let facts = facts(&id, "x", "a/b", &[["p", "q", "r"][usize::from(product % 3)]]);
+            apply(&mut profile, &signal, Some(&facts), rules, CAPS);
+        }
+        profile
+    }
+
+    fn events() -> impl Strategy<Value = Vec<(usize, u8, i64)>> {
+        prop::collection::vec((0..16_usize, 0..12_u8, 0..9_000_000_i64), 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_not_matter_which_profile_came_first(
+            a in events(), b in events(), products in 0..20_usize,
+        ) {
+            let rules = rules_for_tests();
+            let (a, b) = (learned(&a, &rules), learned(&b, &rules));
+            let caps = Caps { products, facets: 4, prices: 1 };
+            prop_assert_eq!(merge(&a, &b, &rules, caps), merge(&b, &a, &rules, caps));
+        }
+
+        #[test]
+        fn a_merged_profile_is_what_one_profile_would_have_learned(a in events(), b in events()) {
+            let rules = rules_for_tests();
+            let merged = merge(&learned(&a, &rules), &learned(&b, &rules), &rules, CAPS);
+            let one = learned(&[a, b].concat(), &rules);
+            prop_assert_eq!(merged.products.len(), one.products.len());
+            for (x, y) in merged.facets.iter().zip(&one.facets) {
+                prop_assert!(x.key == y.key && x.at == y.at && (x.sum - y.sum).abs() < 1e-3);
+            }
+            prop_assert!((merged.evidence - one.evidence).abs() < 1e-3);
+        }
+    }
+}

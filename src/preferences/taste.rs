@@ -1,0 +1,172 @@
+//! A profile read at one moment.
+//!
+//! In: a profile, the rules, a time. Out: numbers on stated, bounded scales that the ranking weighs:
+//! affinity of a facet, memory of a product, distance from the usual price, confidence. Reading
+//! never changes the profile and allocates nothing; each read is one binary search and one decay.
+
+use crate::rules::Rules;
+use crate::types::clock::Timestamp;
+use crate::types::ids::ProductKey;
+use crate::types::product::{Axis, FacetKey};
+use crate::types::profile::{Profile, decayed};
+
+/// A distance of this many natural-log units (a factor of four) is as far as a price can be.
+const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
+
+/// One shopper's taste at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Taste<'a> {
+    /// Whose taste.
+    pub profile: &'a Profile,
+    rules: &'a Rules,
+    now: Timestamp,
+    confidence: f32,
+}
+
+impl<'a> Taste<'a> {
+    /// Reads `profile` as of `now`.
+    pub fn at(profile: &'a Profile, rules: &'a Rules, now: Timestamp) -> Self {
+        let half_life = rules.half_life.axis_seconds[Axis::Category.index()];
+        let evidence = decayed(profile.evidence, profile.evidence_at, now, half_life);
+        let confidence = saturated(evidence.max(0.0), rules.ranking.saturation);
+        Self { profile, rules, now, confidence }
+    }
+
+    /// How much is known of this shopper at all: `e / (e + saturation)` of the decayed evidence,
+    /// in `[0, 1)`.
+    pub fn confidence(&self) -> f32 {
+        self.confidence
+    }
+
+    /// Preference for a facet: `s / (|s| + saturation)` of its decayed sum, in `(-1, 1)`; 0 for a
+    /// facet without evidence. `O(log facets)`.
+    pub fn affinity(&self, facet: FacetKey) -> f32 {
+        let Some(memory) = self.profile.facet(facet) else { return 0.0 };
+        let half_life = self.rules.half_life.axis_seconds[facet.axis().index()];
+        let sum = decayed(memory.sum, memory.at, self.now, half_life);
+        saturated(sum, self.rules.ranking.saturation)
+    }
+
+    /// Memory of this very product, in `(-1, 1)`; 0 for a product without history.
+    ///
+    /// `raw = sign(slow)·√|slow| + fast` of the two decayed sums (the best pair of time scales on a
+    /// year of grocery baskets), then `raw / (|raw| + 1)`. The map is monotone, so it keeps the
+    /// order of products by `raw`; near zero its slope is 1, so the measured balance of raw memory
+    /// and relevance holds where the decision is close, and a heavy habit cannot drown the list.
+    /// `O(log products)`.
+    pub fn item(&self, product: ProductKey) -> f32 {
+        let Some(memory) = self.profile.product(product) else { return 0.0 };
+        let half_life = &self.rules.half_life;
+        let slow = decayed(memory.slow, memory.at, self.now, half_life.item_slow_seconds);
+        let fast = decayed(memory.fast, memory.at, self.now, half_life.item_fast_seconds);
+        let raw = slow.abs().sqrt().copysign(slow) + fast;
+        saturated(raw, 1.0)
+    }
+
+    /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
+    ///
+    /// `-min(1, |ln price − mean| / ln 4)`, scaled by the weight behind the mean `w / (w + 1)`.
+    /// 0 without a usual price, a category or a positive finite price.
+    pub fn price(&self, category: Option<FacetKey>, price: Option<f32>) -> f32 {
+        let distance = self.price_distance_ln(category, price);
+        let Some((distance, weight)) = distance else { return 0.0 };
+        -(distance.abs() / PRICE_DISTANCE_MAX_LN).min(1.0) * saturated(weight, 1.0)
+    }
+
+    /// Signed distance from the usual price in natural-log units (above zero is dearer), with the
+    /// weight behind the usual price.
+    pub fn price_distance_ln(
+        &self,
+        category: Option<FacetKey>,
+        price: Option<f32>,
+    ) -> Option<(f32, f32)> {
+        let usual = self.profile.price(category?)?;
+        let level = price.filter(|p| *p > 0.0 && p.is_finite())?.ln();
+        let distance = level - usual.mean_ln;
+        distance.is_finite().then_some((distance, usual.weight))
+    }
+}
+
+/// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.
+fn saturated(sum: f32, k: f32) -> f32 {
+    let value = sum / (sum.abs() + k);
+    if value.is_finite() { value } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preferences::testing::rules_for_tests;
+    use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory};
+
+    fn profile() -> Profile {
+        let memory = |id: &str, slow: f32, fast: f32| ProductMemory {
+            key: ProductKey::of(id),
+            slow,
+            fast,
+            at: 1_000,
+            purchases: 0,
+            events: 1,
+        };
+        let mut products = vec![
+            memory("liked", 4.0, 1.0),
+            memory("some", 0.2, 0.2),
+            memory("returned", -0.8, -0.8),
+        ];
+        products.sort_by_key(|p| p.key);
+        let facet = FacetKey::of(Axis::Attribute, "spicy");
+        Profile {
+            products,
+            facets: vec![FacetMemory { key: facet, sum: -1.0, at: 1_000 }],
+            prices: vec![PriceMemory {
+                category: FacetKey::of(Axis::Category, "milk"),
+                mean_ln: 4.0_f32.ln(),
+                weight: 1.0,
+            }],
+            evidence: 3.0,
+            evidence_at: 1_000,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn an_affinity_reaches_one_half_at_the_saturation_and_keeps_its_sign() {
+        let (profile, rules) = (profile(), rules_for_tests());
+        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "spicy")), -0.5);
+        assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "sweet")), 0.0);
+        assert_eq!(taste.confidence(), 0.75);
+    }
+
+    #[test]
+    fn taste_fades_with_its_half_life() {
+        let (profile, rules) = (profile(), rules_for_tests());
+        let later = Timestamp::from_seconds(1_000 + 60 * 86_400);
+        let taste = Taste::at(&profile, &rules, later);
+        let spicy = taste.affinity(FacetKey::of(Axis::Attribute, "spicy"));
+        assert!((spicy + 1.0 / 3.0).abs() < 1e-5, "{spicy}");
+    }
+
+    #[test]
+    fn item_memory_adds_the_root_of_the_slow_sum_and_the_fast_sum() {
+        let (profile, rules) = (profile(), rules_for_tests());
+        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        assert_eq!(taste.item(ProductKey::of("liked")), 0.75);
+        assert!(taste.item(ProductKey::of("some")) > 0.0);
+        assert!(taste.item(ProductKey::of("returned")) < 0.0);
+        assert_eq!(taste.item(ProductKey::of("never seen")), 0.0);
+    }
+
+    #[test]
+    fn a_price_far_from_the_usual_one_counts_against_a_product_in_both_directions() {
+        let (profile, rules) = (profile(), rules_for_tests());
+        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        let milk = Some(FacetKey::of(Axis::Category, "milk"));
+        assert_eq!(taste.price(milk, Some(4.0)), 0.0);
+        assert!((taste.price(milk, Some(16.0)) + 0.5).abs() < 1e-6);
+        assert!(taste.price(milk, Some(2.0)) < 0.0);
+        for odd in [None, Some(0.0), Some(-1.0), Some(f32::NAN), Some(f32::INFINITY)] {
+            assert_eq!(taste.price(milk, odd), 0.0);
+        }
+    }
+}

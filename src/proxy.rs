@@ -1,0 +1,27 @@
+//! Floor 6, the data plane: everything that arrives on the data port.
+//!
+//! [`pipeline`] states the way of a request and is the file to read first; `exchange` is what
+//! happens once the shop has answered. Around them: [`engine`] turns connections into requests,
+//! `framing` keeps one hop's headers from the next, `forward` goes to the shop and back, `peek` and
+//! `hold` keep bytes back within limits, `body` streams, `tunnel` carries upgraded connections,
+//! `caching` keeps personal replies out of shared caches, `sniff` sees what hyper hides, `idle`
+//! closes what fell silent, `own` lets our API answer, `respond` writes our headers.
+
+pub mod pipeline;
+
+mod body;
+mod caching;
+pub mod engine;
+mod exchange;
+mod forward;
+mod framing;
+mod hold;
+mod idle;
+mod own;
+mod peek;
+mod respond;
+mod sniff;
+mod trace;
+mod tunnel;
+
+pub use body::RequestBody;

@@ -1,0 +1,349 @@
+//! The two bodies of the data port: what goes to the shop, and what comes back.
+//!
+//! Both stream frame by frame and never collect more than they were given. A reply body can carry a
+//! copy aside (a *tee*) up to a cap, handed over when the last byte has passed: this is how routes
+//! in `off` and `shadow` mode are learned from without being held back.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::idle::Busy;
+use crate::client::shop::{BoxError, ShopBody};
+use crate::shutdown::InFlight;
+
+/// Why a request body was cut off by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Longer than `request_bytes_max`.
+    TooLarge = 1,
+    /// Silent for `body_timeout_seconds`.
+    Silent = 2,
+}
+
+/// Set by a request body that was cut off, read by whoever sees the request fail.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CutFlag(Arc<AtomicU8>);
+
+impl CutFlag {
+    pub(crate) fn get(&self) -> Option<Cut> {
+        match self.0.load(Ordering::Acquire) {
+            1 => Some(Cut::TooLarge),
+            2 => Some(Cut::Silent),
+            _ => None,
+        }
+    }
+
+    fn set(&self, cut: Cut) {
+        self.0.store(cut as u8, Ordering::Release);
+    }
+}
+
+/// A request body on its way to the shop.
+pub struct RequestBody(Request);
+
+enum Request {
+    /// Wholly in memory.
+    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    /// What was read ahead, then the rest as it comes.
+    Stream(Box<RequestStream>),
+    /// What was read ahead of a body that broke off.
+    Broken { ahead: VecDeque<Bytes>, error: Option<BoxError> },
+}
+
+struct RequestStream {
+    ahead: VecDeque<Bytes>,
+    rest: Incoming,
+    left: u64,
+    silence: Duration,
+    timer: Pin<Box<Sleep>>,
+    cut: CutFlag,
+}
+
+impl RequestBody {
+    /// A body that is wholly in memory, or none.
+    pub(crate) fn whole(bytes: Option<Bytes>) -> Self {
+        Self(Request::Whole { bytes: bytes.filter(|b| !b.is_empty()), trailers: None })
+    }
+
+    pub(crate) fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
+        Self(Request::Whole { bytes: Some(bytes), trailers: Some(trailers) })
+    }
+
+    /// Streams `ahead` and then `rest`, `bytes_max` in all, each frame within `silence`.
+    pub(crate) fn stream(
+        ahead: VecDeque<Bytes>,
+        rest: Incoming,
+        bytes_max: u64,
+        silence: Duration,
+        cut: CutFlag,
+    ) -> Self {
+        let timer = Box::pin(tokio::time::sleep(silence));
+        let left = bytes_max;
+        Self(Request::Stream(Box::new(RequestStream { ahead, rest, left, silence, timer, cut })))
+    }
+
+    /// Breaks off where the client did.
+    pub(crate) fn broken(ahead: VecDeque<Bytes>, error: BoxError) -> Self {
+        Self(Request::Broken { ahead, error: Some(error) })
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.0 {
+            Request::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+            }),
+            Request::Stream(stream) => stream.poll(cx),
+            Request::Broken { ahead, error } => Poll::Ready(match ahead.pop_front() {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => error.take().map(Err),
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Request::Whole { bytes, trailers } => bytes.is_none() && trailers.is_none(),
+            Request::Stream(stream) => stream.ahead.is_empty() && stream.rest.is_end_stream(),
+            Request::Broken { ahead, error } => ahead.is_empty() && error.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Request::Whole { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            Request::Stream(stream) => ahead_and(&stream.ahead, stream.rest.size_hint()),
+            Request::Broken { .. } => SizeHint::default(),
+        }
+    }
+}
+
+impl RequestStream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = match self.ahead.pop_front() {
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+            None => match Pin::new(&mut self.rest).poll_frame(cx) {
+                Poll::Ready(frame) => frame.map(|f| f.map_err(Into::into)),
+                Poll::Pending => {
+                    ready!(self.timer.as_mut().poll(cx));
+                    self.cut.set(Cut::Silent);
+                    return Poll::Ready(Some(Err("the request body fell silent".into())));
+                }
+            },
+        };
+        if let Some(Ok(frame)) = &frame {
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            match self.left.checked_sub(length) {
+                Some(left) => self.left = left,
+                None => {
+                    self.cut.set(Cut::TooLarge);
+                    return Poll::Ready(Some(Err("the request body is too large".into())));
+                }
+            }
+            self.timer.as_mut().reset(Instant::now() + self.silence);
+        }
+        Poll::Ready(frame)
+    }
+}
+
+impl ShopBody for RequestBody {
+    fn again(&self) -> Option<Self> {
+        match &self.0 {
+            Request::Whole { bytes, trailers } => {
+                Some(Self(Request::Whole { bytes: bytes.clone(), trailers: trailers.clone() }))
+            }
+            Request::Stream(_) | Request::Broken { .. } => None,
+        }
+    }
+}
+
+/// A reply body on its way to the client.
+pub(crate) struct ReplyBody {
+    kind: Kind,
+    tee: Option<Box<Tee>>,
+    in_flight: Option<(InFlight, Busy)>,
+}
+
+enum Kind {
+    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    Stream { ahead: VecDeque<Bytes>, rest: Incoming },
+    Failed { ahead: VecDeque<Bytes>, error: Option<BoxError> },
+    Own(axum::body::Body),
+}
+
+/// A copy of what passes, up to a cap.
+struct Tee {
+    copy: Vec<u8>,
+    bytes_max: usize,
+    done: Option<Box<dyn FnOnce(Vec<u8>) + Send>>,
+}
+
+impl ReplyBody {
+    fn of(kind: Kind) -> Self {
+        Self { kind, tee: None, in_flight: None }
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self::of(Kind::Whole { bytes: None, trailers: None })
+    }
+
+    pub(crate) fn whole(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self::of(Kind::Whole { bytes: (!bytes.is_empty()).then_some(bytes), trailers })
+    }
+
+    /// `ahead`, then `rest` as it comes.
+    pub(crate) fn stream(ahead: VecDeque<Bytes>, rest: Incoming) -> Self {
+        Self::of(Kind::Stream { ahead, rest })
+    }
+
+    /// `ahead`, then the error with which the shop's own body ended: the client sees what it would
+    /// have seen without us, a reply that breaks off.
+    pub(crate) fn failed(ahead: VecDeque<Bytes>, error: BoxError) -> Self {
+        Self::of(Kind::Failed { ahead, error: Some(error) })
+    }
+
+    /// The body of an answer of our own API.
+    pub(crate) fn own(body: axum::body::Body) -> Self {
+        Self::of(Kind::Own(body))
+    }
+
+    /// Keeps the request counted as in flight until the last byte.
+    pub(crate) fn counted(mut self, in_flight: (InFlight, Busy)) -> Self {
+        self.in_flight = Some(in_flight);
+        self
+    }
+
+    /// Hands a copy to `done` when the last byte has passed; nothing above `bytes_max`.
+    pub(crate) fn teed(
+        mut self,
+        bytes_max: usize,
+        done: impl FnOnce(Vec<u8>) + Send + 'static,
+    ) -> Self {
+        self.tee = Some(Box::new(Tee { copy: Vec::new(), bytes_max, done: Some(Box::new(done)) }));
+        self
+    }
+}
+
+impl Tee {
+    /// False when the cap is passed and the copy is given up.
+    fn add(&mut self, data: &[u8]) -> bool {
+        if self.copy.len() + data.len() > self.bytes_max {
+            return false;
+        }
+        self.copy.extend_from_slice(data);
+        true
+    }
+
+    fn finish(&mut self) {
+        if let Some(done) = self.done.take() {
+            done(std::mem::take(&mut self.copy));
+        }
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let frame = ready!(self.kind.poll(cx));
+        let ended = matches!(frame, None | Some(Err(_))) || self.kind.is_end();
+        if let Some(tee) = &mut self.tee {
+            let data = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref);
+            let whole = data.is_none_or(|data| tee.add(data));
+            match (whole, &frame) {
+                (false, _) | (_, Some(Err(_))) => self.tee = None,
+                _ if ended => {
+                    tee.finish();
+                    self.tee = None;
+                }
+                _ => {}
+            }
+        }
+        if ended {
+            self.in_flight = None;
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.tee.is_none() && self.kind.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole { bytes, .. } => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            Kind::Stream { ahead, rest } => ahead_and(ahead, rest.size_hint()),
+            Kind::Failed { .. } => SizeHint::default(),
+            Kind::Own(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Kind {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Self::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+            }),
+            Self::Stream { ahead, rest } => match ahead.pop_front() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => {
+                    Pin::new(rest).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
+                }
+            },
+            Self::Failed { ahead, error } => Poll::Ready(match ahead.pop_front() {
+                Some(bytes) => Some(Ok(Frame::data(bytes))),
+                None => error.take().map(Err),
+            }),
+            Self::Own(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
+            }
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Whole { bytes, trailers } => bytes.is_none() && trailers.is_none(),
+            Self::Stream { ahead, rest } => ahead.is_empty() && rest.is_end_stream(),
+            Self::Failed { ahead, error } => ahead.is_empty() && error.is_none(),
+            Self::Own(body) => body.is_end_stream(),
+        }
+    }
+}
+
+fn ahead_and(ahead: &VecDeque<Bytes>, rest: SizeHint) -> SizeHint {
+    let ahead: u64 = ahead.iter().map(|b| b.len() as u64).sum();
+    let mut hint = SizeHint::new();
+    hint.set_lower(rest.lower() + ahead);
+    if let Some(upper) = rest.upper() {
+        hint.set_upper(upper + ahead);
+    }
+    hint
+}

@@ -1,0 +1,110 @@
+//! Connections into requests: hyper's server inside pingora's listeners.
+//!
+//! In: an accepted stream (TCP, unix socket, TLS already off). Out: each request handed to
+//! [`Pipeline::handle`], on the worker thread that accepted it. Speaks HTTP/1.1, HTTP/2 and h2c on
+//! one port. Limits: header bytes and lines (431), silent and half-sent requests, streams a
+//! connection. A panic inside a request ends in the original reply, never in a lost connection.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+
+use super::framing::Hop;
+use super::idle::{Activity, Watched};
+use super::pipeline::{Connection, Pipeline};
+use super::sniff::{Seen, Sniff};
+use crate::config::Limits;
+
+/// The data port's application.
+pub struct Engine {
+    pipeline: Arc<Pipeline>,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl Engine {
+    /// Prepares hyper with the settings' limits.
+    pub fn new(pipeline: Arc<Pipeline>) -> Self {
+        let http = http_builder(pipeline.limits());
+        Self { pipeline, http }
+    }
+
+    async fn serve(&self, stream: Stream) {
+        let hop = Hop { peer: peer_of(&stream), secure: stream.get_ssl_digest().is_some() };
+        let activity = Arc::new(Activity::new(self.pipeline.clock.clone()));
+        let seen = Arc::new(Seen::default());
+        let io = Watched { inner: Sniff::new(stream, seen.clone()), activity: activity.clone() };
+        let connection = Arc::new(Connection { hop, seen, activity: activity.clone() });
+        let service = service_fn(|request| {
+            let connection = connection.clone();
+            let pipeline = self.pipeline.clone();
+            async move { Ok::<_, std::convert::Infallible>(pipeline.handle(request, connection).await) }
+        });
+        let serving = self.http.serve_connection_with_upgrades(TokioIo::new(io), service);
+        tokio::pin!(serving);
+        let limits = self.pipeline.limits();
+        let expired = activity.expired(limits.header_timeout, limits.idle_timeout);
+        tokio::pin!(expired);
+        let closing = self.pipeline.lifecycle.closing();
+        tokio::pin!(closing);
+        let mut told = false;
+        loop {
+            tokio::select! {
+                outcome = &mut serving => {
+                    if let Err(error) = outcome {
+                        tracing::debug!(%error, "a client connection ended early");
+                    }
+                    return;
+                }
+                () = &mut expired => return,
+                () = &mut closing, if !told => {
+                    told = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Engine {
+    async fn process_new(self: &Arc<Self>, stream: Stream, _: &ShutdownWatch) -> Option<Stream> {
+        self.serve(stream).await;
+        None
+    }
+}
+
+fn peer_of(stream: &Stream) -> Option<IpAddr> {
+    stream.get_socket_digest()?.peer_addr()?.as_inet().map(std::net::SocketAddr::ip)
+}
+
+fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        // Half-sent heads are closed by `idle`; hyper's own timer would also end idle connections.
+        .header_read_timeout(None)
+        // The shop's reply has a date or has none; it is not ours to add one.
+        .auto_date_header(false)
+        .max_headers(limits.header_count_max)
+        .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER))
+        .half_close(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .adaptive_window(true)
+        .max_concurrent_streams(limits.h2_streams_max)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .keep_alive_interval(limits.idle_timeout / 2)
+        .keep_alive_timeout(limits.header_timeout);
+    http
+}
+
+/// hyper refuses a smaller read buffer.
+const MIN_BUFFER: usize = 8 * 1024;

@@ -1,0 +1,228 @@
+//! What happens after the shop has answered a routed request.
+//!
+//! A search to be ranked is held, ranked and respliced within its limits; any other is at most
+//! copied aside as it passes. An event is learned from once the shop has taken it. Whatever goes
+//! wrong here, the shop's own bytes go out: every way out of this file that is not a moved reply
+//! carries a [`FailOpen`] and the original body.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::response::Parts;
+use http::{Method, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::body::ReplyBody;
+use super::forward::Outgoing;
+use super::framing::Hop;
+use super::hold::{Held, hold};
+use super::pipeline::Pipeline;
+use super::{caching, respond};
+use crate::client::shop::Repeat;
+use crate::observe::{Event, Observer};
+use crate::personalize::fail_open::FailOpen;
+use crate::personalize::{Reranked, Search, Treatment};
+use crate::wire::encoding::{self, Coding};
+
+impl Pipeline {
+    /// A search: forwarded, then ranked, or looked at, or only passed.
+    pub(super) async fn search(
+        &self,
+        search: Search,
+        mut outgoing: Outgoing,
+        hop: Hop,
+        repeat: Repeat,
+    ) -> Response<ReplyBody> {
+        let method = outgoing.head.method.clone();
+        let translated = ready_request(&mut outgoing.head.headers, &search);
+        let reply = match self.forward(outgoing, hop, repeat).await {
+            Ok(reply) => reply,
+            Err(own) => return own,
+        };
+        let (mut parts, body) = reply.into_parts();
+        self.warn_of_shared_caches(&search, &method, &parts);
+        if translated && parts.status == StatusCode::NOT_MODIFIED {
+            caching::compose_etag(&mut parts.headers, search.tag());
+        }
+        let (why, body) = match search.treatment() {
+            Treatment::Pass(why) => (why, ReplyBody::stream(VecDeque::new(), body)),
+            Treatment::Look(why) => (why, self.look(search.clone(), &parts, body)),
+            Treatment::Rank => match self.rank(&search, &mut parts, body).await {
+                Ok(moved) => return Response::from_parts(parts, moved),
+                Err((why, body)) => (why, body),
+            },
+        };
+        self.metrics.bypass.with_label_values(&[search.route(), why.label()]).inc();
+        respond::bypassed(&mut parts.headers, why);
+        Response::from_parts(parts, body)
+    }
+
+    /// Holds the reply and ranks it. `Err` is the reason and the original body.
+    async fn rank(
+        &self,
+        search: &Search,
+        parts: &mut Parts,
+        body: Incoming,
+    ) -> Result<ReplyBody, (FailOpen, ReplyBody)> {
+        let coding = match readable(parts) {
+            Ok(coding) => coding,
+            Err(why) => return Err((why, ReplyBody::stream(VecDeque::new(), body))),
+        };
+        let limits = self.limits();
+        let started_us = self.clock.monotonic_us();
+        let held = hold(body, limits.reply_bytes_max, Duration::from_millis(limits.hold_ms)).await;
+        let held_us = self.clock.monotonic_us().saturating_sub(started_us);
+        self.metrics.hold_seconds.observe(held_us as f64 / 1e6);
+        let (bytes, trailers) = match held {
+            Held::Whole(bytes, trailers) => (bytes, trailers),
+            held @ Held::TooLarge(..) => return Err((FailOpen::TooLarge, held.untouched())),
+            held @ Held::Late(..) => return Err((FailOpen::HoldSpent, held.untouched())),
+            held @ Held::Broken(..) => return Err((FailOpen::ReplyBroken, held.untouched())),
+        };
+        let outcome = shielded(FailOpen::Panic, || self.rerank(search, coding, &bytes));
+        let (reranked, moved) = match outcome {
+            Ok(outcome) => outcome,
+            Err(why) => return Err((why, ReplyBody::whole(bytes, trailers))),
+        };
+        caching::personalise(&mut parts.headers, search.tag());
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(moved.len()));
+        respond::reranked(&mut parts.headers, &reranked);
+        Ok(ReplyBody::whole(moved, trailers))
+    }
+
+    /// Decodes, ranks, records what was shown, and encodes again.
+    fn rerank(
+        &self,
+        search: &Search,
+        coding: Coding,
+        bytes: &Bytes,
+    ) -> Result<(Reranked, Bytes), FailOpen> {
+        let bytes_max = self.limits().reply_bytes_max;
+        let plain = encoding::decode(coding, bytes, bytes_max).map_err(|_| FailOpen::Encoding)?;
+        let mut reranked = self.personalizer.rerank(search, &plain)?;
+        self.observer.shown(search.shopper(), std::mem::take(&mut reranked.shown));
+        let body = reranked.body.take().ok_or(reranked.unmoved)?;
+        let moved = match coding {
+            Coding::Identity => body,
+            coded => encoding::encode(coded, &body).map_err(|_| FailOpen::Encoding)?,
+        };
+        Ok((reranked, Bytes::from(moved)))
+    }
+
+    /// Lets the reply pass and looks at a copy when its last byte has gone by.
+    fn look(&self, search: Search, parts: &Parts, body: Incoming) -> ReplyBody {
+        let body = ReplyBody::stream(VecDeque::new(), body);
+        let Ok(coding) = readable(parts) else { return body };
+        let bytes_max = self.limits().reply_bytes_max;
+        let (personalizer, observer) = (self.personalizer.clone(), self.observer.clone());
+        body.teed(bytes_max, move |copy| {
+            // Nothing depends on this look: a reply that cannot be read teaches nothing.
+            let _: Result<(), FailOpen> = shielded(FailOpen::Panic, || {
+                let plain =
+                    encoding::decode(coding, &copy, bytes_max).map_err(|_| FailOpen::Encoding)?;
+                let shown = personalizer.look(&search, &plain)?;
+                observer.shown(search.shopper(), shown);
+                Ok(())
+            });
+        })
+    }
+
+    /// An event: forwarded, then learned from if the shop took it.
+    pub(super) async fn event(
+        &self,
+        event: Option<Event>,
+        outgoing: Outgoing,
+        hop: Hop,
+        repeat: Repeat,
+    ) -> Response<ReplyBody> {
+        let reply = match self.forward(outgoing, hop, repeat).await {
+            Ok(reply) => reply,
+            Err(own) => return own,
+        };
+        let (parts, body) = reply.into_parts();
+        let body = ReplyBody::stream(VecDeque::new(), body);
+        let Some(event) = event.filter(|_| parts.status.is_success()) else {
+            return Response::from_parts(parts, body);
+        };
+        let body = match (event.reads_reply(), readable(&parts)) {
+            (true, Ok(coding)) => self.learn_at_end(event, coding, body),
+            _ => {
+                learn(&self.observer, event, None);
+                body
+            }
+        };
+        Response::from_parts(parts, body)
+    }
+
+    /// Learns from an event together with the page that answers it.
+    fn learn_at_end(&self, event: Event, coding: Coding, body: ReplyBody) -> ReplyBody {
+        let bytes_max = self.limits().reply_bytes_max;
+        let observer = self.observer.clone();
+        body.teed(bytes_max, move |copy| {
+            let page = encoding::decode(coding, &copy, bytes_max).ok();
+            learn(&observer, event, page.as_deref());
+        })
+    }
+
+    fn warn_of_shared_caches(&self, search: &Search, method: &Method, parts: &Parts) {
+        if search.is_personal() && caching::is_shared_cacheable(method, &parts.headers) {
+            self.metrics.shared_cacheable.with_label_values(&[search.route()]).inc();
+        }
+    }
+}
+
+/// Narrows `Accept-Encoding` to what we decode and translates `If-None-Match`; true when a 304
+/// would have to carry our tag again.
+fn ready_request(headers: &mut HeaderMap, search: &Search) -> bool {
+    if matches!(search.treatment(), Treatment::Pass(_)) {
+        return false;
+    }
+    let asked = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    if let Ok(narrowed) = HeaderValue::from_str(&encoding::narrow_accept_encoding(asked)) {
+        headers.insert(header::ACCEPT_ENCODING, narrowed);
+    }
+    search.treatment() == Treatment::Rank && caching::translate(headers, search.tag())
+}
+
+/// May the reply be read and changed? Its coding, if so.
+fn readable(parts: &Parts) -> Result<Coding, FailOpen> {
+    if parts.status != StatusCode::OK {
+        return Err(FailOpen::Status);
+    }
+    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        let kind = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        kind.eq_ignore_ascii_case(b"application/json")
+            || kind.to_ascii_lowercase().ends_with(b"+json")
+    });
+    if !is_json {
+        return Err(FailOpen::ContentType);
+    }
+    if caching::is_sealed(&parts.headers) {
+        return Err(FailOpen::Sealed);
+    }
+    let mut codings = parts.headers.get_all(header::CONTENT_ENCODING).iter();
+    let coding = codings.next().map_or("", |value| value.to_str().unwrap_or("?"));
+    if codings.next().is_some() {
+        return Err(FailOpen::Encoding);
+    }
+    Coding::parse(coding).map_err(|_| FailOpen::Encoding)
+}
+
+/// Learns from an event. A panic in it costs this event and nothing else.
+fn learn(observer: &Observer, event: Event, page: Option<&[u8]>) {
+    let _: Result<(), ()> = shielded((), || {
+        observer.learn(event, page);
+        Ok(())
+    });
+}
+
+/// Runs our code so that a panic in it costs nobody an answer.
+fn shielded<T, E>(on_panic: E, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!("a panic was caught; the original reply went out");
+        Err(on_panic)
+    })
+}

@@ -1,0 +1,129 @@
+//! To the shop and back: one hop's head exchanged for the next one's, upgrades tunnelled, the
+//! shop's failures turned into answers that name us.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::body::{Cut, CutFlag, ReplyBody, RequestBody};
+use super::framing::{self, Hop};
+use super::pipeline::Pipeline;
+use super::{respond, trace, tunnel};
+use crate::client::shop::{Repeat, ShopError};
+use crate::config::Limits;
+
+/// A request about to be forwarded.
+pub(super) struct Outgoing {
+    pub(super) head: Parts,
+    pub(super) body: RequestBody,
+    pub(super) cut: CutFlag,
+}
+
+impl Outgoing {
+    /// A body that is wholly in memory, or none.
+    pub(super) fn whole(head: Parts, body: Option<Bytes>) -> Self {
+        Self { head, body: RequestBody::whole(body), cut: CutFlag::default() }
+    }
+
+    /// A body that streams through.
+    pub(super) fn streamed(head: Parts, body: Incoming, limits: &Limits) -> Self {
+        Self::ahead(head, VecDeque::new(), body, limits)
+    }
+
+    /// A body of which a part was read ahead.
+    pub(super) fn ahead(
+        head: Parts,
+        ahead: VecDeque<Bytes>,
+        rest: Incoming,
+        limits: &Limits,
+    ) -> Self {
+        if ahead.is_empty() && http_body::Body::is_end_stream(&rest) {
+            return Self::whole(head, None);
+        }
+        let cut = CutFlag::default();
+        let (bytes_max, silence) = (limits.request_bytes_cap(), limits.body_timeout);
+        let body = RequestBody::stream(ahead, rest, bytes_max, silence, cut.clone());
+        Self { head, body, cut }
+    }
+}
+
+impl Pipeline {
+    /// Sends a request on; the reply's head comes back fit for the client, its body streaming.
+    /// `Err` is an answer that ends here: a failure of the shop, or a switch of protocols.
+    pub(super) async fn forward(
+        &self,
+        outgoing: Outgoing,
+        hop: Hop,
+        repeat: Repeat,
+    ) -> Result<Response<Incoming>, Response<ReplyBody>> {
+        let Outgoing { mut head, body, cut } = outgoing;
+        let version = head.version;
+        let upgrade = framing::upgrade(&head);
+        let client = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade.is_some());
+        framing::request_head(&mut head, hop);
+        if let Some(protocol) = upgrade {
+            framing::switch_to(&mut head.headers, protocol);
+        }
+        if !head.headers.contains_key(header::HOST)
+            && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
+        {
+            head.headers.insert(header::HOST, host);
+        }
+        trace::keep_or_create(&mut head.headers);
+        let request = Request::from_parts(head, body);
+        let mut reply = match self.shop.send(request, repeat).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(self.unanswered(&error, cut.get())),
+        };
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(self.switch(client, reply));
+        }
+        framing::reply_head(reply.headers_mut(), version);
+        Ok(reply)
+    }
+
+    /// The shop agreed to switch protocols: bytes flow both ways from here on.
+    fn switch(
+        &self,
+        client: Option<OnUpgrade>,
+        mut reply: Response<Incoming>,
+    ) -> Response<ReplyBody> {
+        let Some(client) = client else {
+            return self.refuse(StatusCode::BAD_GATEWAY, "upgrade_not_asked_for");
+        };
+        let shop = hyper::upgrade::on(&mut reply);
+        tunnel::join(client, shop, self.lifecycle.enter());
+        let protocol = reply.headers().get(header::UPGRADE).cloned();
+        framing::reply_head(reply.headers_mut(), Version::HTTP_11);
+        if let Some(protocol) = protocol {
+            framing::switch_to(reply.headers_mut(), protocol);
+        }
+        reply.map(|_| ReplyBody::empty())
+    }
+
+    /// The shop did not answer, or the client did not finish asking.
+    fn unanswered(&self, error: &ShopError, cut: Option<Cut>) -> Response<ReplyBody> {
+        match cut {
+            Some(Cut::TooLarge) => {
+                return self.refuse(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large");
+            }
+            Some(Cut::Silent) => {
+                return self.refuse(StatusCode::REQUEST_TIMEOUT, "request_silent");
+            }
+            None => {}
+        }
+        let (status, reason) = match error {
+            ShopError::Unreachable(_) => (StatusCode::BAD_GATEWAY, "shop_unreachable"),
+            ShopError::HungUp(_) => (StatusCode::BAD_GATEWAY, "shop_hung_up"),
+            ShopError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "shop_timed_out"),
+        };
+        self.metrics.upstream_errors.with_label_values(&[reason]).inc();
+        tracing::debug!(%error, "the shop did not answer");
+        respond::error(status, reason)
+    }
+}

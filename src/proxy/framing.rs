@@ -1,0 +1,292 @@
+//! What a proxy must do to a message's head: refuse what is ambiguous, strip what belongs to one
+//! hop, add what the next one needs (RFC 9110 §7.6, RFC 9112 §3.2 and §6.3, RFC 9113 §8.2).
+//!
+//! In: heads as hyper parsed them. Out: heads fit for the next hop, or a [`Refusal`]. End-to-end
+//! header values are never touched.
+
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+
+/// How we call ourselves in `Via`.
+pub(crate) const PSEUDONYM: &str = "leafrank";
+
+/// Headers that end at every hop, besides those that `Connection` names.
+static HOP_BY_HOP: [HeaderName; 5] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Headers that `Connection` must not name: without them the message means something else.
+static NEVER_NOMINATED: [HeaderName; 9] = [
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-proto"),
+];
+
+/// A request we do not forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// `CONNECT`: we are nobody's tunnel to elsewhere.
+    Connect,
+    /// None, several, or one that is no host.
+    Host,
+    /// A transfer coding besides `chunked`.
+    TransferCoding,
+    /// `Connection` names a header that must stay.
+    Nomination,
+    /// A body announced to be longer than `request_bytes_max`.
+    BodyTooLarge,
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host | Self::Nomination => StatusCode::BAD_REQUEST,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        }
+    }
+
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Connect => "connect_method",
+            Self::Host => "host",
+            Self::TransferCoding => "transfer_coding",
+            Self::Nomination => "connection_nomination",
+            Self::BodyTooLarge => "request_too_large",
+        }
+    }
+}
+
+/// The peer and the listener a request came by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hop {
+    /// The client's address; `None` on a unix socket.
+    pub(crate) peer: Option<IpAddr>,
+    /// TLS on the way to us.
+    pub(crate) secure: bool,
+}
+
+/// Refuses what must not be forwarded.
+pub(crate) fn check(head: &Parts, bytes_max: u64) -> Result<(), Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(Refusal::Connect);
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next();
+    let named = head.uri.authority().is_some() || host.is_some();
+    let valid = host.is_none_or(|h| {
+        h.is_empty()
+            || http::uri::Authority::try_from(h.as_bytes()).is_ok_and(|a| !a.as_str().contains('@'))
+    });
+    if hosts.next().is_some() || !valid || (!named && head.version != Version::HTTP_10) {
+        return Err(Refusal::Host);
+    }
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    if codings.next().is_some_and(|c| !c.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(Refusal::TransferCoding);
+    }
+    if nominations(&head.headers).any(|name| NEVER_NOMINATED.contains(&name)) {
+        return Err(Refusal::Nomination);
+    }
+    let announced =
+        head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: u64| length > bytes_max) {
+        return Err(Refusal::BodyTooLarge);
+    }
+    Ok(())
+}
+
+/// The protocol a client asks to switch to, if we tunnel it: any but a second way into HTTP/2.
+pub(crate) fn upgrade(head: &Parts) -> Option<HeaderValue> {
+    if head.version != Version::HTTP_11
+        || !nominations(&head.headers).any(|name| name == header::UPGRADE)
+    {
+        return None;
+    }
+    let protocol = head.headers.get(header::UPGRADE)?;
+    let text = protocol.to_str().ok()?;
+    (!text.to_ascii_lowercase().contains("h2c")).then(|| protocol.clone())
+}
+
+/// Says on one hop that this message switches to `protocol`.
+pub(crate) fn switch_to(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, protocol);
+}
+
+/// Makes a request's head fit for the shop.
+pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
+    let version = head.version;
+    if let Some(authority) = head.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        // RFC 9112 §3.2.2: a request target's authority wins over `Host`.
+        head.headers.insert(header::HOST, host);
+    }
+    let trailers = head
+        .headers
+        .get(header::TE)
+        .is_some_and(|te| te.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
+    strip(&mut head.headers);
+    head.headers.remove(header::TE);
+    if trailers && version == Version::HTTP_2 {
+        head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    join_cookies(&mut head.headers);
+    append_via(&mut head.headers, version);
+    forwarded(&mut head.headers, hop);
+}
+
+/// Makes a reply's head fit for the client.
+pub(crate) fn reply_head(headers: &mut HeaderMap, version: Version) {
+    strip(headers);
+    append_via(headers, version);
+}
+
+/// Removes what belongs to one hop.
+fn strip(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        for name in nominations(headers).collect::<Vec<_>>() {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn nominations(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> + '_ {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
+}
+
+/// HTTP/2 may send a cookie in crumbs; HTTP/1.1 wants one header (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> =
+        headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, whole);
+    }
+}
+
+fn append_via(headers: &mut HeaderMap, version: Version) {
+    let received = match version {
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        _ => "1.1",
+    };
+    if let Ok(value) = HeaderValue::from_str(&format!("{received} {PSEUDONYM}")) {
+        headers.append(header::VIA, value);
+    }
+}
+
+/// Appends `X-Forwarded-For`; sets `-Proto` and `-Host` where no earlier proxy did.
+fn forwarded(headers: &mut HeaderMap, hop: Hop) {
+    const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+    const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+    if let Some(peer) = hop.peer {
+        let mut chain: Vec<String> = headers
+            .get_all(FOR)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .map(|v| v.trim().to_owned())
+            .collect();
+        chain.push(peer.to_string());
+        if let Ok(value) = HeaderValue::from_str(&chain.join(", ")) {
+            headers.insert(FOR, value);
+        }
+    }
+    if !headers.contains_key(PROTO) {
+        let scheme = if hop.secure { "https" } else { "http" };
+        headers.insert(PROTO, HeaderValue::from_static(scheme));
+    }
+    if !headers.contains_key(HOST)
+        && let Some(host) = headers.get(header::HOST).cloned()
+    {
+        headers.insert(HOST, host);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Parts {
+        build(http::Request::builder().uri("/x").header("host", "shop"))
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
+    }
+
+    #[test]
+    fn nominated_headers_end_here_and_the_rest_goes_on() {
+        let mut parts = head(|b| {
+            b.header("connection", "close, X-Secret").header("x-secret", "1").header("x-kept", "2")
+        });
+        request_head(&mut parts, Hop { peer: None, secure: false });
+        assert!(!parts.headers.contains_key("x-secret"));
+        assert!(!parts.headers.contains_key("connection"));
+        assert_eq!(parts.headers["x-kept"], "2");
+    }
+
+    #[test]
+    fn a_nomination_of_a_header_that_must_stay_is_refused() {
+        for name in ["host", "Content-Length", "cookie", "X-Forwarded-For"] {
+            let parts = head(|b| b.header("connection", name));
+            assert_eq!(check(&parts, u64::MAX), Err(Refusal::Nomination), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_to_h2c_is_not_tunnelled_and_a_websocket_is() {
+        let ask = |protocol: &'static str| {
+            upgrade(&head(|b| b.header("connection", "Upgrade").header("upgrade", protocol)))
+        };
+        assert_eq!(ask("h2c"), None);
+        assert_eq!(ask("websocket").unwrap(), "websocket");
+        assert_eq!(upgrade(&head(|b| b.header("upgrade", "websocket"))), None);
+    }
+
+    #[test]
+    fn forwarded_for_grows_and_proto_and_host_are_kept() {
+        let mut parts =
+            head(|b| b.header("x-forwarded-for", "10.0.0.1").header("x-forwarded-proto", "https"));
+        request_head(&mut parts, Hop { peer: Some(IpAddr::from([127, 0, 0, 1])), secure: false });
+        assert_eq!(parts.headers["x-forwarded-for"], "10.0.0.1, 127.0.0.1");
+        assert_eq!(parts.headers["x-forwarded-proto"], "https");
+        assert_eq!(parts.headers["x-forwarded-host"], "shop");
+        assert_eq!(parts.headers["via"], "1.1 leafrank");
+    }
+
+    #[test]
+    fn cookie_crumbs_become_one_header() {
+        let mut parts = head(|b| b.header("cookie", "a=1").header("cookie", "b=2"));
+        request_head(&mut parts, Hop { peer: None, secure: false });
+        assert_eq!(parts.headers["cookie"], "a=1; b=2");
+    }
+}

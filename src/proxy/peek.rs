@@ -1,0 +1,46 @@
+//! Reading a request's body ahead, where a route learns from it.
+//!
+//! In: a request and `peek_bytes_max`. Out: the same request, its body wholly in memory (and then
+//! fit to be sent twice) or streaming on, and the bytes that may be read. A body above the cap is
+//! never collected: what was read goes first, the rest follows as it comes.
+
+use bytes::Bytes;
+use http::header;
+use http::request::Parts;
+use http_body::Body;
+use hyper::body::Incoming;
+
+use super::body::{CutFlag, RequestBody};
+use super::forward::Outgoing;
+use super::hold::{Held, hold};
+use crate::config::Limits;
+
+/// Reads the body ahead if `reads`; the second value is `None` when it could not be kept.
+pub(super) async fn peek(
+    head: Parts,
+    body: Incoming,
+    reads: bool,
+    limits: &Limits,
+) -> (Outgoing, Option<Bytes>) {
+    if body.is_end_stream() {
+        return (Outgoing::whole(head, None), Some(Bytes::new()));
+    }
+    // A client that waits for `100 Continue` gets it from whoever reads its body first.
+    if !reads || head.headers.contains_key(header::CONTENT_ENCODING) {
+        return (Outgoing::streamed(head, body, limits), None);
+    }
+    match hold(body, limits.peek_bytes_max, limits.body_timeout).await {
+        Held::Whole(bytes, None) => (Outgoing::whole(head, Some(bytes.clone())), Some(bytes)),
+        Held::Whole(bytes, Some(trailers)) => {
+            let body = RequestBody::with_trailers(bytes.clone(), trailers);
+            (Outgoing { head, body, cut: CutFlag::default() }, Some(bytes))
+        }
+        Held::TooLarge(ahead, rest) | Held::Late(ahead, rest) => {
+            (Outgoing::ahead(head, ahead, rest, limits), None)
+        }
+        Held::Broken(ahead, error) => {
+            let body = RequestBody::broken(ahead, error);
+            (Outgoing { head, body, cut: CutFlag::default() }, None)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! **The file to read first**: the way of a request through the sidecar.
+//!
+//! ```text
+//! client ─► framing ─► route ─► identity ─► forward to the shop ─► hold ─► rerank ─► respond ─► client
+//!                                                                    └─────► observe
+//! ```
+//!
+//! The stages are called here, in this order, one call each, and nothing else knows the order.
+//! Whatever goes wrong after the shop has answered, its own bytes go out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use super::body::{ReplyBody, RequestBody};
+use super::forward::Outgoing;
+use super::framing::{self, Hop};
+use super::idle::Activity;
+use super::sniff::Seen;
+use super::{own, peek, respond};
+use crate::client::shop::{Repeat, Shop};
+use crate::config::source::Ask;
+use crate::config::{Limits, Mode, Settings};
+use crate::identity;
+use crate::observe::Observer;
+use crate::personalize::{Asked, Personalizer};
+use crate::route::{self, Matched};
+use crate::shutdown::Lifecycle;
+use crate::telemetry::metrics::Metrics;
+use crate::types::clock::Clock;
+
+/// What the data port is made of.
+pub struct Pipeline {
+    /// Settings of the whole process.
+    pub settings: Arc<Settings>,
+    /// The shop.
+    pub shop: Arc<Shop<RequestBody>>,
+    /// The read path.
+    pub personalizer: Arc<Personalizer>,
+    /// The write path.
+    pub observer: Arc<Observer>,
+    /// Our own API, for the paths that the settings list.
+    pub own: axum::Router,
+    /// Who is being served.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The connection a request came by.
+pub(super) struct Connection {
+    pub(super) hop: Hop,
+    pub(super) seen: Arc<Seen>,
+    pub(super) activity: Arc<Activity>,
+}
+
+impl Pipeline {
+    /// One request, from its head to the first byte of the reply's body.
+    pub(super) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        connection: Arc<Connection>,
+    ) -> Response<ReplyBody> {
+        let in_flight = (self.lifecycle.enter(), connection.activity.begin());
+        let version = request.version();
+        let conflict = connection.seen.conflict(request.headers());
+        let mut reply = self.answer(request, connection.hop).await;
+        if version != Version::HTTP_2 && (conflict || !self.lifecycle.is_ready()) {
+            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        self.metrics.requests.with_label_values(&[class_of(reply.status())]).inc();
+        reply.map(|body| body.counted(in_flight))
+    }
+
+    async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
+        let (head, body) = request.into_parts();
+        if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
+            return self.refuse(refusal.status(), refusal.reason());
+        }
+        if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
+            return own::serve(self.own.clone(), path, head, body).await;
+        }
+        let settings = self.settings.clone();
+        match route::classify(&settings.routes, &head.method, head.uri.path()) {
+            None => self.pass(head, body, hop).await,
+            Some(matched) => self.routed(head, body, hop, &matched).await,
+        }
+    }
+
+    /// A request of no route: forwarded, nothing more.
+    async fn pass(&self, head: Parts, body: Incoming, hop: Hop) -> Response<ReplyBody> {
+        let outgoing = Outgoing::streamed(head, body, self.limits());
+        match self.forward(outgoing, hop, Repeat::Never).await {
+            Ok(reply) => reply.map(|body| ReplyBody::stream(VecDeque::new(), body)),
+            Err(own) => own,
+        }
+    }
+
+    /// A request of a route: read as far as the route needs, then handled by its kind (`exchange`).
+    async fn routed(
+        &self,
+        head: Parts,
+        body: Incoming,
+        hop: Hop,
+        matched: &Matched<'_>,
+    ) -> Response<ReplyBody> {
+        let reads = matched.route.reads_body(&self.settings.identity);
+        let (outgoing, kept) = peek::peek(head, body, reads, self.limits()).await;
+        let ask = Ask {
+            headers: &outgoing.head.headers,
+            query: outgoing.head.uri.query().unwrap_or(""),
+            named: &matched.named,
+            body: kept.as_deref().unwrap_or(b""),
+        };
+        let identity = identity::resolve(&self.settings.identity, &ask);
+        self.observer.arrived(&identity);
+        let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
+        let asked =
+            Asked { mode: self.mode_asked(&outgoing.head, hop), unread: reads && kept.is_none() };
+        if let Some(search) = self.personalizer.prepare(matched, &ask, &identity, asked) {
+            return self.search(search, outgoing, hop, repeat).await;
+        }
+        let event = self.observer.prepare(matched, &ask, &identity);
+        self.event(event, outgoing, hop, repeat).await
+    }
+
+    /// The mode a trusted peer asks for; it can only lower the route's.
+    fn mode_asked(&self, head: &Parts, hop: Hop) -> Option<Mode> {
+        let trusted =
+            hop.peer.is_some_and(|peer| self.settings.identity.trusted_peers.contains(&peer));
+        let asked = head.headers.get(&X_LEAFRANK_MODE).filter(|_| trusted)?;
+        Mode::parse(asked.to_str().ok()?)
+    }
+
+    /// A refusal of ours, counted.
+    pub(super) fn refuse(&self, status: StatusCode, reason: &'static str) -> Response<ReplyBody> {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+        respond::error(status, reason)
+    }
+
+    /// Time and size limits.
+    pub fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+}
+
+const X_LEAFRANK_MODE: HeaderName = HeaderName::from_static("x-leafrank-mode");
+
+fn class_of(status: StatusCode) -> &'static str {
+    match status.as_u16() / 100 {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        _ => "5xx",
+    }
+}

@@ -1,0 +1,51 @@
+//! What we add to a reply, and the replies that are ours.
+//!
+//! `X-Leafrank` says what became of a search, `Server-Timing` what it took. Every error of ours
+//! carries `X-Leafrank: error; reason=…`, so that nobody blames the wrong box.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::body::ReplyBody;
+use crate::personalize::Reranked;
+use crate::personalize::fail_open::FailOpen;
+
+const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// A reply of our own: `status`, one JSON object, the reason in a header.
+pub(crate) fn error(status: StatusCode, reason: &str) -> Response<ReplyBody> {
+    let text = format!("{{\"error\":\"{reason}\",\"from\":\"leafrank\"}}\n");
+    let mut reply = Response::new(ReplyBody::whole(Bytes::from(text), None));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    insert(headers, X_LEAFRANK, &format!("error; reason={reason}"));
+    reply
+}
+
+/// Says that hits moved.
+pub(crate) fn reranked(headers: &mut HeaderMap, outcome: &Reranked) {
+    let Reranked { moved, spent_us, rules, query, .. } = outcome;
+    insert(
+        headers,
+        X_LEAFRANK,
+        &format!("reranked; moved={moved}; us={spent_us}; rules={rules}; query={query}"),
+    );
+    let entry = format!("leafrank;dur={:.2}", *spent_us as f64 / 1000.0);
+    if let Ok(value) = HeaderValue::from_str(&entry) {
+        headers.append(SERVER_TIMING, value);
+    }
+}
+
+/// Says that they did not, and why.
+pub(crate) fn bypassed(headers: &mut HeaderMap, why: FailOpen) {
+    insert(headers, X_LEAFRANK, &format!("bypass; reason={}", why.label()));
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}

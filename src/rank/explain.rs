@@ -1,0 +1,211 @@
+//! Why a hit stands where it stands.
+//!
+//! In: a request, the ranking that came of it, an old position. Out: the score taken apart into named
+//! parts that add up to it, and one true sentence for a shopper. The parts come from the numbers the
+//! order was made by; the facet term, kept as one number an axis, is divided among the facets in
+//! proportion to what each put in.
+//!
+//! Runs off the request's path, after the ranking; looks names up through closures, as profiles keep
+//! none. A part whose name is not known is passed over for the next strongest, never guessed.
+
+use std::sync::Arc;
+
+use super::merchandise::boosts_of;
+use super::score::lift;
+use super::{Hold, RankRequest, Ranking, window};
+use crate::preferences::taste::Taste;
+use crate::types::ids::ProductKey;
+use crate::types::product::{Axis, FacetKey, ProductFacts};
+use crate::types::profile::Profile;
+
+/// Remembered products looked through for the one that a taste comes from.
+const PICKED_LOOKUPS_MAX: usize = 64;
+
+/// Parts weaker than this explain nothing.
+const PART_MIN: f32 = 1.0e-4;
+
+/// A named part of a score.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The upstream's opinion.
+    Relevance,
+    /// History with this very product.
+    Item,
+    /// Taste for one facet.
+    Facet(FacetKey),
+    /// Distance from the usual price.
+    Price,
+    /// How it does with everybody.
+    Prior,
+    /// Time and place.
+    Context,
+    /// A boost or burial by the rule at this index.
+    Rule(u32),
+}
+
+/// How much of a score one part is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contribution {
+    /// Which part.
+    pub part: Part,
+    /// Its share; all shares of a hit add up to its score (within rounding, 1e-6).
+    pub value: f32,
+}
+
+/// Names for keys; `None` where the catalogue has forgotten.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// A facet's value as it is shown.
+    pub facet: &'a dyn Fn(FacetKey) -> Option<Arc<str>>,
+    /// What the catalogue knows of a product.
+    pub product: &'a dyn Fn(ProductKey) -> Option<Arc<ProductFacts>>,
+}
+
+/// Takes the score of the hit at an old position apart; empty outside the window. Parts that are 0
+/// are left out.
+pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) -> Vec<Contribution> {
+    let (Some(hit), Some(terms)) =
+        (window::of(request).get(position), ranking.scores.get(position))
+    else {
+        return Vec::new();
+    };
+    let taste = taste(request);
+    let mut parts = Vec::new();
+    let mut add = |part, value: f32| {
+        if value != 0.0 {
+            parts.push(Contribution { part, value });
+        }
+    };
+    add(Part::Relevance, terms.relevance);
+    add(Part::Item, terms.item);
+    for axis in Axis::ALL {
+        let whole = terms.facets[axis.index()];
+        if let Some(taste) = taste.as_ref().filter(|_| whole != 0.0) {
+            let part = |facet| (Part::Facet(facet), lift(request, taste, facet));
+            let parts: Vec<_> = hit.facts.on_axis(axis).map(part).collect();
+            share(whole, &parts, &mut add);
+        }
+    }
+    add(Part::Price, terms.price);
+    add(Part::Prior, terms.prior);
+    add(Part::Context, terms.context);
+    let boosts = boosts_of(request, taste.as_ref(), hit.facts);
+    let boosts: Vec<_> = boosts.map(|(rule, by)| (Part::Rule(rule), by)).collect();
+    share(terms.merchandising, &boosts, &mut add);
+    parts
+}
+
+/// Divides `whole` among parts in proportion to their values.
+fn share(whole: f32, parts: &[(Part, f32)], add: &mut impl FnMut(Part, f32)) {
+    let sum: f32 = parts.iter().map(|(_, value)| value).sum();
+    for (part, value) in parts.iter().copied() {
+        let of_whole = whole * (value / sum);
+        add(part, if of_whole.is_finite() { of_whole } else { 0.0 });
+    }
+}
+
+/// One true sentence on why the hit moved, or what speaks for it; `None` when nothing of its own
+/// does (it gave way to others, or stands where the upstream put it).
+pub fn reason(
+    request: &RankRequest<'_>,
+    ranking: &Ranking,
+    position: usize,
+    names: &Names<'_>,
+) -> Option<String> {
+    if let Some(sentence) = held_sentence(request, *ranking.holds.get(position)?) {
+        return Some(sentence);
+    }
+    let now_at = ranking.order.iter().position(|old| *old as usize == position)?;
+    let sunk = now_at > position;
+    let sign = if sunk { -1.0 } else { 1.0 };
+    let mut parts = explain(request, ranking, position);
+    parts.retain(|c| c.part != Part::Relevance && c.value * sign > PART_MIN);
+    parts.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
+    let key = request.candidates.get(position)?.facts.key;
+    parts.into_iter().find_map(|c| sentence(request, c, key, names))
+}
+
+fn held_sentence(request: &RankRequest<'_>, hold: Hold) -> Option<String> {
+    let rule = |index: u32| {
+        let rule = request.rules.merchandising.get(index as usize);
+        rule.map(|rule| rule.id.to_string()).unwrap_or_default()
+    };
+    match hold {
+        Hold::Sponsored => Some("sponsored".to_owned()),
+        Hold::OutOfStock => Some("out of stock".to_owned()),
+        Hold::Pinned(index) => Some(format!("placed here by the shop: {}", rule(index))),
+        Hold::Demoted(index) | Hold::Hidden(index) | Hold::Removed(index) => {
+            Some(format!("put last by the shop: {}", rule(index)))
+        }
+        Hold::Free | Hold::Tail | Hold::Unknown => None,
+    }
+}
+
+fn sentence(
+    request: &RankRequest<'_>,
+    contribution: Contribution,
+    product: ProductKey,
+    names: &Names<'_>,
+) -> Option<String> {
+    let liked = contribution.value > 0.0;
+    let taste = taste(request);
+    match contribution.part {
+        Part::Item => {
+            let memory = request.profile?.product(product)?;
+            Some(match (liked, memory.purchases > 0) {
+                (true, true) => "you bought this before".to_owned(),
+                (true, false) => "you picked this before".to_owned(),
+                (false, true) => "you gave this back or passed it over".to_owned(),
+                (false, false) => "you passed this over before".to_owned(),
+            })
+        }
+        Part::Facet(facet) => {
+            let name = (names.facet)(facet)?;
+            if liked {
+                let picked = picked_with(request.profile?, facet, product, names);
+                return Some(match picked {
+                    Some(from) => format!("because you picked {}: {name}", from.name),
+                    None => format!("because you like {name}"),
+                });
+            }
+            let disliked = taste?.affinity(facet) < 0.0;
+            Some(if disliked { format!("you passed over {name}") } else { less_usual(&name) })
+        }
+        Part::Price => {
+            let hit = request.candidates.iter().find(|c| c.facts.key == product)?;
+            let price = hit.price.or(hit.facts.price);
+            let (distance, _) = taste?.price_distance_ln(hit.facts.category, price)?;
+            let word = if distance > 0.0 { "dearer" } else { "cheaper" };
+            Some(format!("{word} than you usually choose"))
+        }
+        Part::Prior if liked => Some("often picked by other shoppers".to_owned()),
+        Part::Prior => Some("seldom picked by other shoppers".to_owned()),
+        Part::Rule(index) => {
+            let rule = request.rules.merchandising.get(index as usize)?;
+            Some(format!("moved by the shop: {}", rule.id))
+        }
+        Part::Relevance | Part::Context => None,
+    }
+}
+
+fn less_usual(name: &str) -> String {
+    format!("less usual for you: {name}")
+}
+
+/// The strongest remembered product, other than `product`, that has the facet.
+fn picked_with(
+    profile: &Profile,
+    facet: FacetKey,
+    product: ProductKey,
+    names: &Names<'_>,
+) -> Option<Arc<ProductFacts>> {
+    let mut picked: Vec<_> = profile.products.iter().filter(|p| p.slow > 0.0).collect();
+    picked.sort_by(|a, b| b.slow.total_cmp(&a.slow).then(b.at.cmp(&a.at)));
+    let others = picked.into_iter().filter(|p| p.key != product).take(PICKED_LOOKUPS_MAX);
+    others.filter_map(|p| (names.product)(p.key)).find(|facts| facts.facets.contains(&facet))
+}
+
+fn taste<'a>(request: &RankRequest<'a>) -> Option<Taste<'a>> {
+    let profile = request.profile.filter(|profile| !profile.is_empty())?;
+    Some(Taste::at(profile, request.rules, request.now))
+}

@@ -1,0 +1,123 @@
+//! The terms of the score, each on a bounded scale before its weight.
+//!
+//! `score = w_rel · relevance + impact · (w_item · item + w_facets · facets + w_price · price)
+//! + w_prior · prior + w_ctx · context + merchandising`
+//!
+//! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
+//! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
+//! The facet term of an axis is `Σ (affinity(f) − confidence · base(f)) / √n` over the product's `n`
+//! facets on it, cut to `-1..=1`: what is personal, not what everybody buys. Context stays 0 until
+//! the rules speak of time and place. What is not a finite number contributes nothing.
+
+use super::merchandise::Acts;
+use super::{Candidate, Muted, RankRequest, Ranking, window};
+use crate::preferences::taste::Taste;
+use crate::types::product::{Axis, FacetKey};
+
+/// What one hit's score is the sum of; every part carries its weight already.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Contributions {
+    /// The upstream's opinion.
+    pub relevance: f32,
+    /// The shopper's own history with the product.
+    pub item: f32,
+    /// The shopper's taste for its facets, by `Axis::index`.
+    pub facets: [f32; 4],
+    /// Distance from the shopper's usual price.
+    pub price: f32,
+    /// How the product does with everybody.
+    pub prior: f32,
+    /// Time and place.
+    pub context: f32,
+    /// Boosts and burials by rule.
+    pub merchandising: f32,
+}
+
+impl Contributions {
+    /// The score: what the order is made by.
+    pub fn total(&self) -> f32 {
+        let taste = self.item + self.facets.iter().sum::<f32>() + self.price;
+        self.relevance + taste + self.prior + self.context + self.merchandising
+    }
+}
+
+/// Scores the window's hits; their `relevance` is expected unweighted and is weighted here.
+pub fn contributions(
+    request: &RankRequest<'_>,
+    taste: Option<&Taste<'_>>,
+    acts: &Acts,
+    ranking: &mut Ranking,
+) {
+    let hits = window::of(request);
+    let weights = &request.rules.ranking.weights;
+    let muted = ranking.muted == Some(Muted::OffTopic);
+    let taste = taste.filter(|_| !muted);
+    for (position, hit) in hits.iter().enumerate() {
+        let terms = &mut ranking.scores[position];
+        terms.relevance = finite(terms.relevance * weights.relevance);
+        if let Some(taste) = taste {
+            personal(request, taste, hit, terms);
+        }
+        if !muted {
+            let k = request.rules.ranking.prior.smoothing;
+            let prior = request.population.prior_score(hit.facts.key, hit.facts.category, k);
+            terms.prior = finite(prior * weights.prior);
+        }
+        terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
+    }
+    if let Some(slots) = request.rules.ranking.repeat_slots {
+        keep_repeats(&mut ranking.scores[..hits.len()], slots);
+    }
+}
+
+fn personal(
+    request: &RankRequest<'_>,
+    taste: &Taste<'_>,
+    hit: &Candidate<'_>,
+    terms: &mut Contributions,
+) {
+    let ranking = &request.rules.ranking;
+    let impact = ranking.impact;
+    terms.item = finite(impact * ranking.weights.item * taste.item(hit.facts.key));
+    let mut counts = [0_u16; 4];
+    for facet in &hit.facts.facets {
+        let axis = facet.axis().index();
+        counts[axis] += 1;
+        terms.facets[axis] += lift(request, taste, *facet);
+    }
+    for axis in Axis::ALL {
+        let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
+        if count > 0 {
+            let cut = (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0);
+            *sum = finite(cut * axis_weight(request, axis));
+        }
+    }
+    if ranking.weights.price != 0.0 {
+        let price = taste.price(hit.facts.category, hit.price.or(hit.facts.price));
+        terms.price = finite(impact * ranking.weights.price * price);
+    }
+}
+
+/// How much more this shopper likes a facet than is to be expected: `affinity − confidence · base`.
+pub(super) fn lift(request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+    finite(taste.affinity(facet) - taste.confidence() * request.population.base_rate(facet))
+}
+
+fn axis_weight(request: &RankRequest<'_>, axis: Axis) -> f32 {
+    let ranking = &request.rules.ranking;
+    ranking.impact * ranking.weights.facets * request.rules.facets[axis.index()]
+}
+
+/// Only the `slots` most remembered products keep their memory's lift; the others stand by the rest
+/// of their score.
+fn keep_repeats(scores: &mut [Contributions], slots: usize) {
+    let mut repeated: Vec<usize> = (0..scores.len()).filter(|i| scores[*i].item > 0.0).collect();
+    repeated.sort_by(|a, b| scores[*b].item.total_cmp(&scores[*a].item));
+    for position in repeated.into_iter().skip(slots) {
+        scores[position].item = 0.0;
+    }
+}
+
+fn finite(value: f32) -> f32 {
+    if value.is_finite() { value } else { 0.0 }
+}

@@ -1,0 +1,51 @@
+//! Floor 6: an axum router on one of pingora's listeners: our API, admin and ops ports.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use pingora::apps::ServerApp;
+use pingora::protocols::Stream;
+use pingora::server::ShutdownWatch;
+
+/// A router as an application of pingora's.
+pub struct HttpApp {
+    router: Router,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl HttpApp {
+    /// Serves `router` over HTTP/1.1 and h2c.
+    pub fn new(router: Router) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new());
+        http.http2().timer(TokioTimer::new());
+        Self { router, http }
+    }
+}
+
+#[async_trait]
+impl ServerApp for HttpApp {
+    async fn process_new(
+        self: &Arc<Self>,
+        stream: Stream,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
+        let service = TowerToHyperService::new(self.router.clone());
+        let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(serving);
+        let mut shutdown = shutdown.clone();
+        tokio::select! {
+            outcome = &mut serving => {
+                if let Err(error) = outcome {
+                    tracing::debug!(%error, "an API connection ended early");
+                }
+            }
+            _ = shutdown.changed() => {}
+        }
+        None
+    }
+}

@@ -1,0 +1,198 @@
+//! What each act means, in sentences.
+
+use super::*;
+use crate::preferences::learn::apply;
+use crate::preferences::testing::{CAPS, facts, rules_for_tests};
+use crate::types::ids::{ProductId, ProductKey};
+use SignalKind as Kind;
+
+/// One shopper at a shop's shelf, with a list of chips.
+struct Visit {
+    recent: RecentLists,
+    dedupe: Dedupe,
+    profile: Profile,
+    rules: Rules,
+}
+
+impl Visit {
+    fn new(lists: &[(i64, &[&str])]) -> Self {
+        let mut recent = RecentLists::default();
+        for (at, ids) in lists {
+            let keys = ids.iter().map(|id| ProductKey::of(id));
+            let at = Timestamp::from_seconds(*at);
+            recent.push(ShownList::new(at, QueryId(at.0 as u64), true, keys));
+        }
+        let (dedupe, profile) = (Dedupe::new(100), Profile::default());
+        Self { recent, dedupe, profile, rules: rules_for_tests() }
+    }
+
+    fn act(&mut self, kind: InteractionKind, id: &str, at: i64) -> Derived {
+        self.act_on(kind, id, at, 1.0)
+    }
+
+    fn act_on(&mut self, kind: InteractionKind, id: &str, at: i64, quantity: f32) -> Derived {
+        let interaction = Interaction {
+            kind,
+            product: ProductId::parse(id).unwrap(),
+            at: Timestamp::from_seconds(at),
+            quantity,
+            event_id: None,
+        };
+        let mut shopper = Shopper {
+            subject: SubjectKey(7),
+            profile: Some(&self.profile),
+            recent: &mut self.recent,
+        };
+        let derived =
+            derive(&interaction, &mut shopper, Source::Traffic, &mut self.dedupe, &self.rules);
+        for signal in &derived.signals {
+            let it = facts("any", "any", "snacks/chips", &["any"]);
+            apply(&mut self.profile, signal, Some(&it), &self.rules, CAPS);
+        }
+        derived
+    }
+}
+
+fn said(derived: &Derived, names: &[&str]) -> Vec<(Kind, String, f32)> {
+    let name = |key| names.iter().find(|n| ProductKey::of(n) == key).map(|n| (*n).to_owned());
+    let line = |s: &Signal| (s.kind, name(s.product).unwrap_or_default(), s.times);
+    derived.signals.iter().map(line).collect()
+}
+
+fn line(kind: Kind, id: &str, times: f32) -> (Kind, String, f32) {
+    (kind, id.to_owned(), times)
+}
+
+const CHIPS: &[&str] = &["hot", "fiery", "original", "salt"];
+
+#[test]
+fn a_click_passes_over_what_stood_above_it_and_nothing_below() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    let derived = visit.act(InteractionKind::Click, "original", 110);
+    assert_eq!(
+        said(&derived, CHIPS),
+        [
+            line(Kind::DisplayedButScrolled, "hot", 1.0),
+            line(Kind::DisplayedButScrolled, "fiery", 1.0),
+            line(Kind::ClickProduct, "original", 1.0),
+        ]
+    );
+    let joined = derived.joined.unwrap();
+    assert_eq!((joined.position, joined.natural, joined.first_pick), (2, true, true));
+}
+
+#[test]
+fn a_hit_is_passed_over_once_however_many_clicks_follow() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    visit.act(InteractionKind::Click, "original", 110);
+    let again = visit.act(InteractionKind::Click, "salt", 120);
+    assert_eq!(said(&again, CHIPS), [line(Kind::ClickProduct, "salt", 1.0)]);
+}
+
+#[test]
+fn a_hit_that_is_clicked_after_all_has_its_mark_taken_back_without_a_trace() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    visit.act(InteractionKind::Click, "original", 110);
+    let derived = visit.act(InteractionKind::Click, "hot", 50_000);
+    assert_eq!(said(&derived, CHIPS), [line(Kind::ClickProduct, "hot", 1.0)], "list too old");
+    let derived = visit.act(InteractionKind::Click, "fiery", 1_200);
+    assert_eq!(
+        said(&derived, CHIPS),
+        [line(Kind::DisplayedButScrolled, "fiery", -1.0), line(Kind::ClickProduct, "fiery", 1.0)]
+    );
+    let fiery = visit.profile.product(ProductKey::of("fiery")).unwrap();
+    assert!((fiery.slow - 0.2).abs() < 1e-6, "{fiery:?}");
+}
+
+#[test]
+fn a_hit_put_into_the_cart_was_not_passed_over() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    visit.act(InteractionKind::Click, "original", 110);
+    let derived = visit.act(InteractionKind::AddToCart, "hot", 130);
+    assert_eq!(
+        said(&derived, CHIPS),
+        [line(Kind::DisplayedButScrolled, "hot", -1.0), line(Kind::AddToCart, "hot", 1.0)]
+    );
+    let below = visit.act(InteractionKind::Click, "salt", 140);
+    assert_eq!(said(&below, CHIPS), [line(Kind::ClickProduct, "salt", 1.0)]);
+}
+
+#[test]
+fn a_list_without_a_pick_teaches_nothing() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    assert_eq!(visit.profile, Profile::default());
+    let elsewhere = visit.act(InteractionKind::Click, "bread", 110);
+    assert_eq!(said(&elsewhere, &["bread"]), [line(Kind::ClickProduct, "bread", 1.0)]);
+    assert_eq!(elsewhere.joined, None);
+}
+
+#[test]
+fn a_page_opened_from_a_list_is_a_click_and_its_late_report_is_the_same_click() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    let opened = visit.act(InteractionKind::View, "fiery", 110);
+    assert_eq!(
+        said(&opened, CHIPS),
+        [
+            line(Kind::DisplayedButScrolled, "hot", 1.0),
+            line(Kind::ClickProduct, "fiery", 1.0),
+            line(Kind::ViewDetails, "fiery", 1.0),
+        ]
+    );
+    assert_eq!(visit.act(InteractionKind::Click, "fiery", 111).signals, []);
+    let later = visit.act(InteractionKind::Click, "fiery", 200);
+    assert_eq!(said(&later, CHIPS), [line(Kind::ClickProduct, "fiery", 1.0)]);
+    assert!(!later.joined.unwrap().first_pick);
+}
+
+#[test]
+fn a_page_opened_after_the_click_was_reported_is_a_view_alone() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    visit.act(InteractionKind::Click, "hot", 110);
+    let opened = visit.act(InteractionKind::View, "hot", 111);
+    assert_eq!(said(&opened, CHIPS), [line(Kind::ViewDetails, "hot", 1.0)]);
+}
+
+#[test]
+fn a_double_teaches_nothing() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    assert_eq!(visit.act(InteractionKind::Click, "hot", 110).signals.len(), 1);
+    let double = visit.act(InteractionKind::Click, "hot", 110);
+    assert!(double.double && double.signals.is_empty() && double.joined.is_none());
+}
+
+#[test]
+fn a_purchase_is_a_subscription_a_bulk_a_repeated_or_a_first_one() {
+    let mut visit = Visit::new(&[]);
+    let purchase = InteractionKind::Purchase { subscription: false };
+    let mut kind = |kind, at, quantity| visit.act_on(kind, "milk", at, quantity).signals[0].kind;
+    assert_eq!(kind(purchase, 10, 1.0), Kind::PurchaseFirstTime);
+    assert_eq!(kind(purchase, 20, 3.0), Kind::PurchaseRepeat);
+    assert_eq!(kind(purchase, 30, 4.0), Kind::PurchaseBulk);
+    let contract = InteractionKind::Purchase { subscription: true };
+    assert_eq!(kind(contract, 40, 9.0), Kind::PurchaseSubscription);
+    assert_eq!(kind(purchase, 50, f32::NAN), Kind::PurchaseRepeat);
+}
+
+#[test]
+fn a_stay_counts_as_the_longest_kind_it_reached() {
+    let mut visit = Visit::new(&[]);
+    let mut stay = |seconds, at| {
+        let derived = visit.act(InteractionKind::Dwell { seconds }, "milk", at);
+        derived.signals.first().map(|s| s.kind)
+    };
+    assert_eq!(stay(9.9, 10), None);
+    assert_eq!(stay(10.0, 20), Some(Kind::Dwell10));
+    assert_eq!(stay(59.0, 30), Some(Kind::Dwell30));
+    assert_eq!(stay(3_600.0, 40), Some(Kind::Dwell60));
+    assert_eq!(stay(f32::NAN, 50), None);
+}
+
+#[test]
+fn a_reported_scroll_counts_once_and_never_against_what_was_picked() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    assert_eq!(visit.act(InteractionKind::Scroll, "hot", 105).signals.len(), 1);
+    assert_eq!(visit.act(InteractionKind::Scroll, "hot", 108).signals.len(), 0);
+    let click = visit.act(InteractionKind::Click, "fiery", 110);
+    assert_eq!(said(&click, CHIPS), [line(Kind::ClickProduct, "fiery", 1.0)]);
+    assert_eq!(visit.act(InteractionKind::Scroll, "fiery", 120).signals.len(), 0);
+}

@@ -1,0 +1,36 @@
+//! Floor 4, i/o: what is kept in memory, all of it bounded.
+//!
+//! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
+//! shoppers have in common. Reads and writes take short locks
+//! that are never held across an await; nothing here waits for a disk or a network.
+
+pub mod catalog;
+pub mod shoppers;
+
+use parking_lot::RwLock;
+
+use crate::config;
+use crate::preferences::population::Population;
+use catalog::Catalog;
+use shoppers::Shoppers;
+
+/// Everything that is remembered.
+pub struct Store {
+    /// Profiles.
+    pub shoppers: Shoppers,
+    /// Products.
+    pub catalog: Catalog,
+    /// Priors, base rates, propensities.
+    pub population: RwLock<Population>,
+}
+
+impl Store {
+    /// An empty store with the settings' caps.
+    pub fn new(settings: &config::Store) -> Self {
+        Self {
+            shoppers: Shoppers::new(settings),
+            catalog: Catalog::new(settings.products_max),
+            population: RwLock::new(Population::new(settings.products_max)),
+        }
+    }
+}

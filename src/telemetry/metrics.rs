@@ -1,0 +1,191 @@
+//! Every metric's name, unit and help in one place, with handles that cost one atomic addition.
+//!
+//! In: counts from all floors. Out: Prometheus text. Knows no domain type: labels come as
+//! `&'static str` from closed sets, or as route names from the settings, so that their number is
+//! bounded. docs/METRICS.md lists the same names.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// The handles. One per process; tests make one per sidecar.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests on the data port by class of the reply's status.
+    pub requests: IntCounterVec,
+    /// Requests we refused, by reason.
+    pub refused: IntCounterVec,
+    /// Requests without a reply from the shop, by reason.
+    pub upstream_errors: IntCounterVec,
+    /// Searches whose hits were moved, by route.
+    pub reranked: IntCounterVec,
+    /// Searches that would have moved in shadow mode, by route.
+    pub shadowed: IntCounterVec,
+    /// Searches answered with the shop's own bytes, by route and reason.
+    pub bypass: IntCounterVec,
+    /// Time of our own computation for one search.
+    pub rank_seconds: Histogram,
+    /// How long replies were held back.
+    pub hold_seconds: Histogram,
+    /// Hits moved.
+    pub hits_moved: IntCounter,
+    /// Interactions accepted, by kind.
+    pub interactions: IntCounterVec,
+    /// Interactions not used, by reason.
+    pub interactions_dropped: IntCounterVec,
+    /// Signals learned, by kind.
+    pub signals: IntCounterVec,
+    /// Search replies that a shared cache may keep: a CDN would serve one shopper's order to all.
+    pub shared_cacheable: IntCounterVec,
+    /// Counts up with every rules table that went live.
+    pub rules_generation: IntGauge,
+    /// Rejected edits of the rules.
+    pub rules_rejected: IntCounter,
+    /// 1 while something that should be there is not, by reason.
+    pub degraded: IntGaugeVec,
+    /// Requests being served.
+    pub in_flight: IntGauge,
+    /// Profiles in memory.
+    pub profiles: IntGauge,
+    /// Products in the catalogue.
+    pub products: IntGauge,
+}
+
+/// Name, help and labels of each metric, in the order of [`Metrics`].
+pub const NAMES: &[(&str, &str, &[&str])] = &[
+    ("leafrank_requests_total", "Requests on the data port.", &["status"]),
+    ("leafrank_refused_total", "Requests refused by the sidecar.", &["reason"]),
+    ("leafrank_upstream_errors_total", "Requests that the shop did not answer.", &["reason"]),
+    ("leafrank_reranked_total", "Searches whose hits were moved.", &["route"]),
+    ("leafrank_shadowed_total", "Searches whose hits would have moved.", &["route"]),
+    ("leafrank_bypass_total", "Searches answered with the shop's own bytes.", &["route", "reason"]),
+    ("leafrank_rank_seconds", "Own computation for one search.", &[]),
+    ("leafrank_hold_seconds", "How long a reply was held back.", &[]),
+    ("leafrank_hits_moved_total", "Hits that left their position.", &[]),
+    ("leafrank_interactions_total", "Interactions accepted.", &["kind"]),
+    ("leafrank_interactions_dropped_total", "Interactions not used.", &["reason"]),
+    ("leafrank_signals_total", "Signals learned.", &["kind"]),
+    (
+        "leafrank_shared_cacheable_total",
+        "Search replies that a shared cache may keep and serve to others.",
+        &["route"],
+    ),
+    ("leafrank_rules_generation", "Rules tables that went live since the start.", &[]),
+    ("leafrank_rules_rejected_total", "Edits of the rules that were rejected.", &[]),
+    ("leafrank_degraded", "1 while the named part is not as it should be.", &["reason"]),
+    ("leafrank_in_flight_requests", "Requests being served.", &[]),
+    ("leafrank_profiles", "Profiles in memory.", &[]),
+    ("leafrank_products", "Products in the catalogue.", &[]),
+];
+
+/// Bounds of the time histograms, from 5 µs to 1 s.
+const SECONDS: &[f64] = &[
+    5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5,
+    1.0,
+];
+
+struct Builder {
+    registry: Registry,
+    names: std::slice::Iter<'static, (&'static str, &'static str, &'static [&'static str])>,
+}
+
+impl Builder {
+    fn next(&mut self) -> (Opts, &'static [&'static str]) {
+        let (name, help, labels) =
+            self.names.next().copied().unwrap_or(("missing", "missing", &[]));
+        (Opts::new(name, help), labels)
+    }
+
+    fn counter(&mut self) -> prometheus::Result<IntCounter> {
+        let metric = IntCounter::with_opts(self.next().0)?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(&mut self) -> prometheus::Result<IntCounterVec> {
+        let (opts, labels) = self.next();
+        let metric = IntCounterVec::new(opts, labels)?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauge(&mut self) -> prometheus::Result<IntGauge> {
+        let metric = IntGauge::with_opts(self.next().0)?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn gauges(&mut self) -> prometheus::Result<IntGaugeVec> {
+        let (opts, labels) = self.next();
+        let metric = IntGaugeVec::new(opts, labels)?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn histogram(&mut self) -> prometheus::Result<Histogram> {
+        let opts = HistogramOpts { common_opts: self.next().0, buckets: SECONDS.to_vec() };
+        let metric = Histogram::with_opts(opts)?;
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Metrics {
+    /// Makes and registers all metrics.
+    ///
+    /// # Errors
+    /// A name or label that Prometheus refuses: a fault of this file, seen at the first start.
+    pub fn new() -> prometheus::Result<Self> {
+        let mut b = Builder { registry: Registry::new(), names: NAMES.iter() };
+        Ok(Self {
+            requests: b.counters()?,
+            refused: b.counters()?,
+            upstream_errors: b.counters()?,
+            reranked: b.counters()?,
+            shadowed: b.counters()?,
+            bypass: b.counters()?,
+            rank_seconds: b.histogram()?,
+            hold_seconds: b.histogram()?,
+            hits_moved: b.counter()?,
+            interactions: b.counters()?,
+            interactions_dropped: b.counters()?,
+            signals: b.counters()?,
+            shared_cacheable: b.counters()?,
+            rules_generation: b.gauge()?,
+            rules_rejected: b.counter()?,
+            degraded: b.gauges()?,
+            in_flight: b.gauge()?,
+            profiles: b.gauge()?,
+            products: b.gauge()?,
+            registry: b.registry,
+        })
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn text(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 * 1024);
+        // Writing to memory cannot fail; a family that cannot be encoded is left out.
+        drop(TextEncoder::new().encode(&self.registry.gather(), &mut out));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_registered_once_under_its_own_help() {
+        let metrics = Metrics::new().unwrap();
+        metrics.rules_generation.set(3);
+        metrics.bypass.with_label_values(&["search", "no_evidence"]).inc();
+        let text = String::from_utf8(metrics.text()).unwrap();
+        assert!(text.contains("leafrank_rules_generation 3"));
+        assert!(text.contains("leafrank_bypass_total{reason=\"no_evidence\",route=\"search\"} 1"));
+        for (name, help, _) in NAMES.iter().filter(|(_, _, labels)| labels.is_empty()) {
+            assert!(text.contains(&format!("# HELP {name} {help}")), "{name}");
+        }
+    }
+}

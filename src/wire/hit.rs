@@ -1,0 +1,199 @@
+//! One hit: where its bytes are, and what its mapped members say.
+//!
+//! In: the values that the pointers of a `HitMap` lead to. Out: a [`HitView`] that borrows from
+//! the body. A member of an unexpected kind counts as absent; what would make us unsure *which*
+//! product this is, or what a text says, is a doubt of the whole list.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::doubt::Doubt;
+use super::json::{Json, Kind};
+use super::map::HitMap;
+use super::pointer::Pointer;
+use super::trie::{Node, Visit};
+
+/// One hit of a list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HitView<'a> {
+    /// Where the hit's bytes are in the body.
+    pub span: Range<u32>,
+    /// The hit's bytes.
+    pub raw: &'a str,
+    /// Stable product key; never empty in a list.
+    pub id: Cow<'a, str>,
+    /// Name.
+    pub name: Option<Cow<'a, str>>,
+    /// Category; several levels are joined by `/`.
+    pub category: Option<Cow<'a, str>>,
+    /// Brand or supplier.
+    pub brand: Option<Cow<'a, str>>,
+    /// Attributes.
+    pub attributes: Vec<Cow<'a, str>>,
+    /// Further search terms.
+    pub terms: Vec<Cow<'a, str>>,
+    /// Price in the shop's own unit; finite.
+    pub price: Option<f32>,
+    /// The upstream's score; finite.
+    pub score: Option<f64>,
+    /// Whether it can be bought, where the hit says so.
+    pub in_stock: Option<bool>,
+    /// Paid placement.
+    pub sponsored: bool,
+}
+
+impl<'a> HitView<'a> {
+    /// The hit as JSON value.
+    pub fn json(&self) -> Json<'a> {
+        Json::within(self.raw, self.span.start as usize)
+    }
+}
+
+/// A member of a hit that the map may name.
+#[derive(Clone, Copy)]
+enum Field {
+    Id,
+    Name,
+    Category,
+    Brand,
+    Attributes,
+    Terms,
+    Price,
+    Score,
+    Stock,
+    Sponsored,
+}
+
+/// All fields; a field's place is its bit in the trie's marks.
+const FIELDS: [Field; 10] = [
+    Field::Id,
+    Field::Name,
+    Field::Category,
+    Field::Brand,
+    Field::Attributes,
+    Field::Terms,
+    Field::Price,
+    Field::Score,
+    Field::Stock,
+    Field::Sponsored,
+];
+
+impl Field {
+    fn pointer(self, map: &HitMap) -> Option<&Pointer> {
+        match self {
+            Self::Id => Some(&map.id),
+            Self::Name => map.name.as_ref(),
+            Self::Category => map.category.as_ref(),
+            Self::Brand => map.brand.as_ref(),
+            Self::Attributes => map.attributes.as_ref(),
+            Self::Terms => map.terms.as_ref(),
+            Self::Price => map.price.as_ref(),
+            Self::Score => map.score.as_ref(),
+            Self::Stock => map.stock.as_ref(),
+            Self::Sponsored => map.sponsored.as_ref(),
+        }
+    }
+}
+
+/// The members of a hit that `map` names, as one trie.
+pub(super) fn fields_of(map: &HitMap) -> Node {
+    let mut node = Node::default();
+    for field in FIELDS {
+        if let Some(pointer) = field.pointer(map) {
+            node.add(&pointer.0, 1 << field as u64);
+        }
+    }
+    node
+}
+
+/// A hit while its members are read.
+pub(super) struct Reading<'h, 'a> {
+    pub(super) hit: &'h mut HitView<'a>,
+    pub(super) doubt: Option<Doubt>,
+}
+
+impl<'a> Visit<'a> for Reading<'_, 'a> {
+    fn take(&mut self, marks: u64, value: Json<'a>) {
+        let mut left = marks;
+        while let Some(field) = FIELDS.get(left.trailing_zeros() as usize) {
+            left &= left - 1;
+            if let Err(doubt) = self.read(*field, value) {
+                self.doubt.get_or_insert(doubt);
+            }
+        }
+    }
+
+    fn twice(&mut self) -> Result<(), Doubt> {
+        self.doubt.get_or_insert(Doubt::DuplicateKey);
+        Ok(())
+    }
+}
+
+impl<'a> Reading<'_, 'a> {
+    fn read(&mut self, field: Field, value: Json<'a>) -> Result<(), Doubt> {
+        let hit = &mut *self.hit;
+        match field {
+            Field::Id => {
+                // true and false name no product
+                if hit.id.is_empty() && value.kind() != Kind::Bool {
+                    hit.id = value.text()?.unwrap_or_default();
+                }
+            }
+            Field::Name => first(&mut hit.name, value.text()?),
+            Field::Brand => first(&mut hit.brand, value.text()?),
+            Field::Category => each_text(value, |level| match &mut hit.category {
+                Some(path) => path.to_mut().extend(["/", level.as_ref()]),
+                none => *none = Some(level),
+            })?,
+            Field::Attributes => each_text(value, |text| hit.attributes.push(text))?,
+            Field::Terms => each_text(value, |text| hit.terms.push(text))?,
+            Field::Price => {
+                let price = value.number().map(|price| price as f32);
+                first(&mut hit.price, price.filter(|price| price.is_finite()));
+            }
+            Field::Score => first(&mut hit.score, value.number()),
+            Field::Stock => {
+                let amount = value.number().map(|amount| amount > 0.0);
+                first(&mut hit.in_stock, amount.or_else(|| value.truth()));
+            }
+            Field::Sponsored => hit.sponsored |= marks_sponsored(value),
+        }
+        Ok(())
+    }
+}
+
+/// Where a pointer with `*` leads to several values, the first one counts.
+fn first<T>(member: &mut Option<T>, value: Option<T>) {
+    if member.is_none() {
+        *member = value;
+    }
+}
+
+/// Calls `take` with each text of an array, or with the one text that the value is.
+fn each_text<'a>(value: Json<'a>, mut take: impl FnMut(Cow<'a, str>)) -> Result<(), Doubt> {
+    if value.kind() != Kind::Array {
+        value.text()?.into_iter().for_each(take);
+        return Ok(());
+    }
+    value.each_element(|element| {
+        element.text()?.into_iter().for_each(&mut take);
+        Ok(())
+    })
+}
+
+/// Anything that is there and does not say no: a locked position is the safe side.
+fn marks_sponsored(value: Json<'_>) -> bool {
+    match value.kind() {
+        Kind::Null => false,
+        Kind::Array => !value.elements().is_empty(),
+        Kind::Object => !value.members().is_empty(),
+        Kind::Bool | Kind::Number => value.truth().unwrap_or(true),
+        Kind::Text => match value.text() {
+            Ok(Some(text)) => {
+                let no = ["", "no", "n", "none"];
+                value.truth().unwrap_or(!no.contains(&text.trim().to_lowercase().as_str()))
+            }
+            _ => true,
+        },
+    }
+}

@@ -1,0 +1,228 @@
+//! Several pointers followed at once, in one pass over the text.
+//!
+//! In: pointers, each with marks (bits whose meaning the caller knows), and a cursor. Out: calls of
+//! a [`Visit`] for every value that a pointer leads to. Keys that no pointer names are skipped,
+//! but checked. A key that a pointer passes through and that is there twice is reported; below a
+//! `*` every key counts. At most 64 names may branch off in one place; the callers' bounds are far
+//! below. Recursion is as deep as the longest pointer, and never deeper than the cursor allows.
+
+use std::borrow::Cow;
+
+use super::doubt::Doubt;
+use super::json::Json;
+use super::pointer::Pointer;
+use super::scan::{Quoted, Scan};
+use super::text::unescape;
+
+/// A place that pointers pass through or lead to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    marks: u64,
+    children: Vec<Child>,
+    any: Option<Box<Node>>,
+    /// Which children a key may be, by [`slot`].
+    slots: [u64; SLOTS],
+}
+
+#[derive(Clone, Debug)]
+struct Child {
+    name: Box<str>,
+    index: Option<usize>,
+    node: Node,
+}
+
+const SLOTS: usize = 32;
+
+/// What is told about the values on the way.
+pub(super) trait Visit<'a> {
+    /// A marked value starts at the cursor; true when the visitor has passed it itself.
+    fn enter(&mut self, _marks: u64, _scan: &mut Scan<'a>) -> Result<bool, Doubt> {
+        Ok(false)
+    }
+
+    /// A marked value was passed.
+    fn take(&mut self, marks: u64, value: Json<'a>);
+
+    /// A key that matters is there twice.
+    fn twice(&mut self) -> Result<(), Doubt> {
+        Err(Doubt::DuplicateKey)
+    }
+
+    /// A pointer goes down through this key or index …
+    fn down(&mut self, _step: Step<'a>) {}
+
+    /// … and up again.
+    fn up(&mut self) {}
+}
+
+/// One step of a concrete path.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step<'a> {
+    Key(Quoted<'a>),
+    Index(usize),
+}
+
+impl Node {
+    /// The trie of one pointer.
+    pub(super) fn of(pointer: &Pointer, marks: u64) -> Self {
+        let mut node = Self::default();
+        node.add(&pointer.0, marks);
+        node
+    }
+
+    /// Adds a pointer. Whatever `*` leads to is also reached through every name beside it, so that
+    /// each key has one way to go.
+    pub(super) fn add(&mut self, path: &[String], marks: u64) {
+        let Some((segment, rest)) = path.split_first() else {
+            self.marks |= marks;
+            return;
+        };
+        if segment == Pointer::ANY {
+            self.any.get_or_insert_default().add(rest, marks);
+            for child in &mut self.children {
+                child.node.add(rest, marks);
+            }
+            return;
+        }
+        if let Some(child) = self.children.iter_mut().find(|child| *child.name == **segment) {
+            child.node.add(rest, marks);
+            return;
+        }
+        let mut node = self.any.as_deref().cloned().unwrap_or_default();
+        node.add(rest, marks);
+        self.slots[slot(segment)] |= bit(self.children.len());
+        let index = index(segment);
+        self.children.push(Child { name: segment.as_str().into(), index, node });
+    }
+
+    fn branches(&self) -> bool {
+        !self.children.is_empty() || self.any.is_some()
+    }
+
+    /// The place below `key`, with a bit that tells it from its siblings (0 for `*`).
+    #[inline(always)]
+    fn below_key(&self, key: Quoted<'_>) -> Option<(u64, &Self)> {
+        if key.escaped { self.below_escaped(key) } else { self.below_text(key.text) }
+    }
+
+    #[cold]
+    fn below_escaped(&self, key: Quoted<'_>) -> Option<(u64, &Self)> {
+        match unescape(key.text) {
+            Ok(text) => self.below_text(&text),
+            Err(_) => self.below_any(),
+        }
+    }
+
+    #[inline(always)]
+    fn below_text(&self, key: &str) -> Option<(u64, &Self)> {
+        let mut left = self.slots[slot(key)];
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            match self.children.get(at) {
+                Some(child) if *child.name == *key => return Some((bit(at), &child.node)),
+                _ => left &= left - 1,
+            }
+        }
+        self.below_any()
+    }
+
+    #[inline(always)]
+    fn below_any(&self) -> Option<(u64, &Self)> {
+        self.any.as_deref().map(|node| (0, node))
+    }
+
+    fn below_index(&self, index: usize) -> Option<&Self> {
+        let child = self.children.iter().find(|child| child.index == Some(index));
+        child.map(|child| &child.node).or(self.any.as_deref())
+    }
+}
+
+/// A cheap hash of a key: most keys that nobody asked for end here.
+#[inline(always)]
+fn slot(key: &str) -> usize {
+    let (first, last) = match key.as_bytes() {
+        [] => (0, 0),
+        [only] => (*only, *only),
+        [first, .., last] => (*first, *last),
+    };
+    (key.len() + 7 * usize::from(first) + 31 * usize::from(last)) % SLOTS
+}
+
+#[inline(always)]
+fn bit(at: usize) -> u64 {
+    u32::try_from(at).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0)
+}
+
+/// A segment as array index: digits without leading zeros (RFC 6901 §4).
+fn index(segment: &str) -> Option<usize> {
+    let plain = segment == "0" || !segment.starts_with(['0', '+']);
+    if plain { segment.parse().ok() } else { None }
+}
+
+/// Passes the value at the cursor and tells `visit` what the pointers of `node` lead to.
+pub(super) fn walk<'a>(
+    scan: &mut Scan<'a>,
+    node: &Node,
+    visit: &mut impl Visit<'a>,
+) -> Result<(), Doubt> {
+    let start = scan.at();
+    if node.marks == 0 || !visit.enter(node.marks, scan)? {
+        match scan.peek() {
+            b'{' if node.branches() => object(scan, node, visit)?,
+            b'[' if node.branches() => array(scan, node, visit)?,
+            _ => scan.skip()?,
+        }
+    }
+    if node.marks != 0 {
+        visit.take(node.marks, Json::passed(scan, start)?);
+    }
+    Ok(())
+}
+
+fn object<'a>(scan: &mut Scan<'a>, node: &Node, visit: &mut impl Visit<'a>) -> Result<(), Doubt> {
+    let mut seen = 0;
+    let mut keys = Vec::new();
+    let mut more = scan.open(b'}')?;
+    while more {
+        let key = scan.key()?;
+        match node.below_key(key) {
+            Some((bit, below)) => {
+                if seen & bit != 0 {
+                    visit.twice()?;
+                }
+                seen |= bit;
+                visit.down(Step::Key(key));
+                walk(scan, below, visit)?;
+                visit.up();
+            }
+            None => scan.skip()?,
+        }
+        if node.any.is_some() {
+            keys.push(unescape(key.text).unwrap_or(Cow::Borrowed(key.text)));
+        }
+        more = scan.more(b'}')?;
+    }
+    keys.sort_unstable();
+    if keys.windows(2).any(|pair| pair.first() == pair.last()) {
+        visit.twice()?;
+    }
+    Ok(())
+}
+
+fn array<'a>(scan: &mut Scan<'a>, node: &Node, visit: &mut impl Visit<'a>) -> Result<(), Doubt> {
+    let mut index = 0;
+    let mut more = scan.open(b']')?;
+    while more {
+        match node.below_index(index) {
+            Some(below) => {
+                visit.down(Step::Index(index));
+                walk(scan, below, visit)?;
+                visit.up();
+            }
+            None => scan.skip()?,
+        }
+        index += 1;
+        more = scan.more(b']')?;
+    }
+    Ok(())
+}

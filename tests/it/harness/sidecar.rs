@@ -1,0 +1,184 @@
+//! The real program, started with real files on free ports, ended when the story is over.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::client::{self, Reply};
+
+/// A sidecar to be started.
+pub struct Builder {
+    upstream: String,
+    settings: String,
+    rules: Option<String>,
+    arguments: Vec<String>,
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    pub data: SocketAddr,
+    pub api: SocketAddr,
+    pub admin: SocketAddr,
+    pub ops: SocketAddr,
+    pub directory: tempfile::TempDir,
+    child: Child,
+}
+
+impl Sidecar {
+    /// A sidecar in front of `upstream` (`host:port`, a URL or `unix:/path`).
+    pub fn before(upstream: impl ToString) -> Builder {
+        Builder {
+            upstream: upstream.to_string(),
+            settings: String::new(),
+            rules: None,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The rules file it watches.
+    pub fn rules_path(&self) -> PathBuf {
+        self.directory.path().join("config/personalization_rules.yaml")
+    }
+
+    /// A metric's value with exactly these labels, 0 when absent.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = client::get(self.ops, "/metrics").await.text();
+        text.lines()
+            .filter(|line| line.starts_with(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// `GET` on the admin port.
+    pub async fn admin(&self, path: &str) -> Reply {
+        client::get(self.admin, path).await
+    }
+
+    /// The live preferences of a user.
+    pub async fn preferences(&self, user: &str) -> serde_json::Value {
+        client::get(self.api, &format!("/api/users/{user}/preferences/live")).await.json()
+    }
+
+    /// Asks it to end, as Kubernetes does.
+    pub fn terminate(&self) {
+        let outcome = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(outcome.expect("kill").success());
+    }
+
+    /// Waits for its end and returns the exit code.
+    pub async fn ended(&mut self, within: Duration) -> Option<i32> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("still running after {within:?}");
+    }
+
+    /// What it wrote to its log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if std::thread::panicking() {
+            eprintln!("--- the sidecar's log ---\n{}", self.log());
+        }
+    }
+}
+
+impl Builder {
+    /// Adds YAML to the settings, top level.
+    pub fn settings(mut self, yaml: &str) -> Self {
+        self.settings.push_str(yaml);
+        self.settings.push('\n');
+        self
+    }
+
+    /// Uses this text as rules file.
+    pub fn rules(mut self, yaml: &str) -> Self {
+        self.rules = Some(yaml.to_owned());
+        self
+    }
+
+    /// Adds a command-line argument.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Sidecar {
+        let sidecar = self.spawn();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if let Ok(stream) = std::net::TcpStream::connect(sidecar.ops) {
+                drop(stream);
+                let data = std::net::TcpStream::connect(sidecar.data).is_ok();
+                if data && client::get(sidecar.ops, "/readyz").await.status == 200 {
+                    return sidecar;
+                }
+            }
+            assert!(Instant::now() < deadline, "not ready: {}", sidecar.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn spawn(self) -> Sidecar {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config = directory.path().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        let [data, api, admin, ops] = free_ports();
+        let mut text = format!(
+            "listen:\n  data: [\"{data}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
+             threads: 2\nupstream:\n  addresses: [\"{}\"]\n",
+            self.upstream
+        );
+        let sections = [
+            ("data_dir:", "data_dir: state\n"),
+            ("holdout:", "holdout: 0\n"),
+            ("shutdown:", "shutdown: {lame_duck_ms: 200, drain_ms: 5000}\n"),
+            ("rules:", "rules: {path: personalization_rules.yaml}\n"),
+        ];
+        for (key, line) in sections {
+            if !self.settings.contains(key) {
+                text.push_str(line);
+            }
+        }
+        let _ = write!(text, "{}", self.settings);
+        std::fs::write(config.join("leafrank.yaml"), text).unwrap();
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/personalization_rules.yaml");
+        let rules = self.rules.unwrap_or_else(|| std::fs::read_to_string(shipped).unwrap());
+        std::fs::write(config.join("personalization_rules.yaml"), rules).unwrap();
+        let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_leafrank"))
+            .args(["serve", "--config"])
+            .arg(config.join("leafrank.yaml"))
+            .args(&self.arguments)
+            .env("LEAFRANK_LOG", "info")
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("start the sidecar");
+        Sidecar { data, api, admin, ops, directory, child }
+    }
+}
+
+/// Ports that were free a moment ago.
+pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
+    let held: [TcpListener; N] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().unwrap())
+}
