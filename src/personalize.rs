@@ -134,9 +134,9 @@ impl Search {
         self.treatment
     }
 
-    /// Whom the search teaches; `None` passes untouched.
-    pub fn shopper(&self) -> Option<SubjectKey> {
-        self.shopper
+    /// Whom the search teaches, if it may teach.
+    pub fn pupil(&self) -> Option<SubjectKey> {
+        self.shopper.filter(|_| self.plan.learn)
     }
 
     /// What the order depends on, for the reply's `ETag`.
@@ -212,7 +212,7 @@ impl Personalizer {
         let query = first(&plan.route.query, ask, |word| Some(Arc::from(word)));
         let number = self.searches.fetch_add(1, Ordering::Relaxed);
         let mut search = Search {
-            shopper: shopper.filter(|_| !identity.opted_out && plan.learn),
+            shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             treatment: Treatment::Pass(FailOpen::Off),
             mode,
