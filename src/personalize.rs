@@ -21,11 +21,13 @@ pub use search::{Asked, Search, Treatment};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use quick_cache::sync::Cache;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{RouteKind, SearchRoute, Settings};
 use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
+use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::signals::ShownList;
 use crate::store::Store;
@@ -35,6 +37,8 @@ use crate::types::ids::{QueryId, Subject};
 use crate::wire::HitPlan;
 use fail_open::FailOpen;
 
+/// Queries whose reading is kept.
+const QUERIES_MAX: usize = 4096;
 /// Affinities shown of one axis.
 const LIVE_TOP: usize = 50;
 
@@ -75,6 +79,8 @@ pub struct Personalizer {
     on: AtomicBool,
     ranking: Arc<AtomicUsize>,
     searches: AtomicU64,
+    /// Queries as read: people ask for the same few things.
+    queries: Cache<u64, Arc<QueryView>>,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -108,6 +114,7 @@ impl Personalizer {
             on: AtomicBool::new(true),
             ranking: Arc::default(),
             searches: AtomicU64::new(0),
+            queries: Cache::new(QUERIES_MAX),
         }
     }
 
