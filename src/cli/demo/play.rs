@@ -29,7 +29,7 @@ struct Story {
     title: &'static str,
     /// What is searched first.
     first: &'static str,
-    /// Which hit of that list is opened: the first whose name holds this and not `not`.
+    /// Which hit of that list is opened: the first with a word that starts so, and none with `not`.
     pick: &'static str,
     not: &'static str,
     /// What is searched next.
@@ -83,8 +83,8 @@ pub(super) struct Play<'a> {
 }
 
 impl Play<'_> {
-    /// Plays the stories and says how to go on.
-    pub(super) async fn all(&self) -> anyhow::Result<()> {
+    /// Plays the stories; says how to go on unless that is all.
+    pub(super) async fn all(&self, once: bool) -> anyhow::Result<()> {
         let Places { shop, data, .. } = self.places;
         println!("A shop of {} products at http://{shop}", self.catalog.products().len());
         println!("Leafrank in front of it at     http://{data}\n");
@@ -92,7 +92,9 @@ impl Play<'_> {
         for (number, story) in (if ours { OURS } else { PRODUCE }).iter().enumerate() {
             self.story(number + 1, story).await?;
         }
-        self.farewell(ours);
+        if !once {
+            self.farewell(ours);
+        }
         Ok(())
     }
 
@@ -142,10 +144,11 @@ impl Play<'_> {
 
 fn pick(answer: &Answer, story: &Story) -> anyhow::Result<(usize, String, String)> {
     let hits = answer.hits()?;
-    let fits = |name: &str| {
-        let name = name.to_lowercase();
-        name.contains(story.pick) && (story.not.is_empty() || !name.contains(story.not))
+    let holds = |name: &str, start: &str| {
+        // By a word's start: a goat milk is no oat milk.
+        !start.is_empty() && name.to_lowercase().split(' ').any(|word| word.starts_with(start))
     };
+    let fits = |name: &str| holds(name, story.pick) && !holds(name, story.not);
     hits.into_iter()
         .enumerate()
         .find(|(_, (_, name))| fits(name))
