@@ -1,4 +1,4 @@
-//! Floor 7: the command line.
+//! Floor 8: the command line.
 //!
 //! Exit codes are those of sysexits: 0 well, 64 misused, 69 something needed is not there, 70 a fault
 //! of ours, 78 settings or rules that cannot be used. Precedence of settings: defaults < file <

@@ -1,4 +1,4 @@
-//! The demo shop: a small grocery shop in this process that speaks LeafLoaf's contract.
+//! Floor 6, the demo shop: a small grocery shop in this process that speaks LeafLoaf's contract.
 //!
 //! In: a [`Catalog`] (ours, or LeafLoaf's own files) and a listener. Out: search, order and
 //! tracking as LeafLoaf answers them, and a product page and cart of our own. It is an upstream

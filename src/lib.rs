@@ -14,9 +14,11 @@
 //! Modules are listed in reading order, top floor first. A module imports only floors below its own;
 //! the pure wing (marked) has no sockets, files, async or clock.
 
+// floor 8: the command line
+pub mod cli;
+
 // floor 7: puts everything together
 pub mod app;
-pub mod cli;
 
 // floor 6: the planes
 pub mod admin;

@@ -3,20 +3,16 @@
 //! In: the upstream's hits in the upstream's order, the query's words, the shopper's profile, what
 //! all shoppers have in common, the rules, a time. Out: a permutation, with the contributions that
 //! each hit's score is the sum of. The steps, each a file:
-//!
 //! 1. [`relevance`]: how much the upstream thinks of each hit, and which hits belong to the query.
 //! 2. [`merchandise`]: what the merchandiser's rules ask for.
 //! 3. [`score`]: the terms, each on a bounded scale before its weight.
 //! 4. [`guard`]: what may not happen, whatever the score says.
 //! 5. [`window`]: the parts are put together; only the leading hits may move.
 //!
-//! [`explain`] names the contributions afterwards, from the same numbers.
-//!
-//! Deterministic, stable (ties keep the upstream's order), finite for any input. A shopper of whom
-//! nothing is known gets the upstream's order (`prior.applies_to: everyone` lets the prior and the
-//! rules speak). A list in which no hit holds the query's words is nobody's favourite: taste and
-//! prior are silent there ([`Muted::OffTopic`]). Cost: `O(window · (facets + log memory))`; an
-//! off-topic tail or a guard that bites adds `O(window²)` small steps. No text is looked at.
+//! [`explain`] names the contributions afterwards, from the same numbers. Deterministic, stable
+//! (ties keep the upstream's order), finite for any input. [`Muted`] says when taste is silent.
+//! Cost: `O(window · (facets + log memory))`; an off-topic tail or a guard that bites adds `O(window²)`
+//! small steps. No text is looked at.
 
 pub mod explain;
 pub mod guard;
@@ -77,7 +73,8 @@ pub struct RankRequest<'a> {
 /// Why taste did not speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Muted {
-    /// Nothing is known of this shopper: the upstream's order stands, whole.
+    /// Nothing is known of this shopper: the upstream's order stands, whole, unless
+    /// `prior.applies_to: everyone` lets the prior and the rules speak.
     NoEvidence,
     /// No hit holds the query's words: only the merchandiser's rules and the guards speak.
     OffTopic,

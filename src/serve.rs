@@ -1,4 +1,7 @@
 //! Floor 6: an axum router on one of pingora's listeners: our API, admin and ops ports.
+//!
+//! In: a router and an accepted stream. Out: HTTP/1.1 and h2c served until the stream or the process
+//! ends. The data port does not come by here: its engine is `proxy::engine`.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
 //! Our errors as answers: a status, a code for programs, a sentence for people.
+//!
+//! In: what an endpoint found wrong with a request. Out: `{"error": code, "message": sentence}`,
+//! where the sentence names what was expected. Never holds anything stored.
 
 use axum::Json;
 use axum::http::StatusCode;

@@ -1,4 +1,7 @@
 //! `GET /api/users/{id}/preferences/live`: what is known of a user, in the plan's shape.
+//!
+//! In: a user's name. Out: affinities and the recent past as JSON. A user of whom nothing is known
+//! has empty preferences, not a 404. Reads memory only.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};

@@ -1,4 +1,7 @@
 //! `leafrank check`: is everything that the files say usable? Exit 0, or 78 with every problem.
+//!
+//! Reads both files as `serve` does and changes nothing. With `--upstream` it also asks the shop
+//! whether it answers one of the paths that we would take from it on the data port.
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -9,8 +9,9 @@ mod play;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use tokio::sync::watch;
 
@@ -99,7 +100,7 @@ fn start(catalog: &Catalog, settings: Settings, places: &Places, once: bool) -> 
         });
         let shop = tokio::spawn(shop);
         wait_for(places).await?;
-        Play { places, explain, catalog }.all().await?;
+        Play { places, explain, catalog }.all(once).await?;
         if once {
             stop.send_replace(true);
         }
@@ -124,12 +125,14 @@ fn start(catalog: &Catalog, settings: Settings, places: &Places, once: bool) -> 
 }
 
 async fn wait_for(places: &Places) -> anyhow::Result<()> {
-    let deadline = Instant::now() + START_MAX;
     for place in [places.shop, places.data, places.api] {
-        while tokio::net::TcpStream::connect(place).await.is_err() {
-            anyhow::ensure!(Instant::now() < deadline, "{place} does not listen");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let listens = async {
+            while tokio::net::TcpStream::connect(place).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(START_MAX, listens).await;
+        waited.with_context(|| format!("{place} does not listen"))?;
     }
     Ok(())
 }
@@ -148,6 +151,9 @@ fn places(port: u16) -> std::io::Result<Places> {
 
 fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Problem>> {
     let Places { shop, data, api, admin, ops } = places;
+    // In a checkout the rules can be edited while the demo runs; elsewhere those built in serve.
+    let rules = std::path::Path::new("config/personalization_rules.yaml");
+    let path = if rules.exists() { rules.display().to_string() } else { "null".into() };
     let text = format!(
         "listen: {{data: [\"{data}\"], api: \"{api}\", admin: \"{admin}\", ops: \"{ops}\"}}\n\
          upstream: {{addresses: [\"{shop}\"]}}\n\
@@ -156,7 +162,7 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
          holdout: 0\n\
          data_dir: \"{}\"\n\
          shutdown: {{lame_duck_ms: 0}}\n\
-         rules: {{path: config/personalization_rules.yaml}}\n",
+         rules: {{path: {path}}}\n",
         std::env::temp_dir().join("leafrank-demo").display()
     );
     Settings::parse(&SettingsText {

@@ -1,4 +1,7 @@
 //! Route tables that come with Leafrank, in the same YAML that a settings file uses.
+//!
+//! The words under `presets` and what they stand for. A route in a settings file replaces a preset's
+//! of the same name.
 
 /// A route table built in.
 #[derive(Debug)]

@@ -1,4 +1,7 @@
 //! Every reason for which the shop's own bytes go out: one enum, one label, one place.
+//!
+//! In: what went another way than to a moved list. Out: the word in `X-Leafrank: bypass; reason=…`
+//! and in `leafrank_bypass_total`. docs/METRICS.md lists the same words.
 
 use crate::wire::Doubt;
 

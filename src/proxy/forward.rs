@@ -1,5 +1,7 @@
 //! To the shop and back: one hop's head exchanged for the next one's, upgrades tunnelled, the
 //! shop's failures turned into answers that name us.
+//!
+//! In: a request, whole or streaming. Out: the shop's reply, or an answer of ours with its reason.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,7 @@
 //! Paths of ours on the data port: none by default, since every one of them is taken from the shop.
+//!
+//! In: a path, and what the settings list. Out: our API's answer, or nothing and the request goes to
+//! the shop. A prefix keeps ours apart from the shop's.
 
 use http::request::Parts;
 use http::uri::PathAndQuery;

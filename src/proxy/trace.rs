@@ -1,5 +1,7 @@
 //! W3C Trace Context towards the shop: a `traceparent` that is there stays, one that is missing is
 //! made, so that the two legs of a request can be joined.
+//!
+//! Never changes one that is there, and never decides on sampling.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;

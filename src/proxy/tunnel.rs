@@ -1,5 +1,7 @@
 //! Upgraded connections (WebSocket and any other protocol but h2c): bytes both ways until either
 //! side ends. Nothing is looked at and nothing is learned.
+//!
+//! A tunnel counts as in flight, so a drain waits for it as long as `shutdown.drain_ms` lets it.
 
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;

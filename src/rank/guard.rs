@@ -2,7 +2,6 @@
 //!
 //! In: scores, tiers, intents matched, the acts of the rules. Out: the window's hits in their order,
 //! without the removed ones, and what holds each. In order of growing authority:
-//!
 //! 1. the score, ties by the upstream's order;
 //! 2. diversity: at most so many of one brand in a row, where another brand is left;
 //! 3. tiers and query intent: a hit never passes one of a better tier, or one of its tier that
@@ -11,8 +10,7 @@
 //!    swaps one that is already in order;
 //! 5. slots locked beforehand: sponsored hits keep their place, pins take theirs, and a hit of which
 //!    nothing is known, or that is out of stock, is not lifted by others sinking below it;
-//! 6. hard demotions (out of stock, by rule), then hides: behind the rest, in the upstream's order.
-//!    No pin lifts them.
+//! 6. hard demotions (out of stock, by rule), then hides: last, and no pin lifts them.
 //!
 //! `O(window · log window)`; diversity, more than one tier or intent, and a cap `O(window²)`.
 

@@ -2,9 +2,8 @@
 //!
 //! In: scores or positions, the query's words, the hits' words and categories. Out: a relevance in
 //! `0..=1` a hit, and a tier (0 is the most relevant): personal terms never lift a hit past one of a
-//! better tier that stood before it. Hits of a better tier may still pass worse ones, and nothing
-//! moves merely because of its tier: the upstream's own mixture stands.
-//!
+//! better tier that stood before it. Nothing moves merely because of its tier: the upstream's own
+//! mixture stands.
 //! - Scores that mean something: a drop between neighbours of more than `relevance.score_gap` of the
 //!   range starts a new tier. The range counts as no less than half the largest score, or two near
 //!   neighbours would be torn apart in every short list.

@@ -1,4 +1,7 @@
 //! Merchandising rules as they are written.
+//!
+//! In: the `merchandising` section of the rules file. Out: raw rules for `compile`, which checks
+//! what belongs together. Field docs are the JSON Schema's descriptions.
 
 use crate::yaml::section;
 

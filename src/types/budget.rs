@@ -1,4 +1,7 @@
 //! The time that our own computation may take on a request's path.
+//!
+//! In: a clock and a limit in µs. Out: whether it is spent. Nobody is interrupted: steps ask between
+//! themselves.
 
 use super::clock::Clock;
 

@@ -1,5 +1,7 @@
 //! One event as it arrives, from traffic or from the track API, before the shopper's history turns
 //! it into signals.
+//!
+//! Carries its own time. The kinds are the words of the track API and of the settings' event routes.
 
 use super::clock::Timestamp;
 use super::ids::ProductId;

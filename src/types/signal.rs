@@ -1,5 +1,7 @@
 //! What one interaction of one shopper with one product says: the kinds of the plan's
 //! `signal_weights`, each with its place in the rules table.
+//!
+//! A kind knows its key in the rules and its index in the table of weights, and no weight.
 
 use super::clock::Timestamp;
 use super::ids::ProductKey;

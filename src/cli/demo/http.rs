@@ -1,4 +1,7 @@
 //! A shopper's browser, as far as the stories need one.
+//!
+//! In: requests of one shopper. Out: the reply's body and its `X-Leafrank` words. Real sockets; no
+//! cookies, no retries.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -79,7 +79,7 @@ pub(super) struct Play<'a> {
 
 impl Play<'_> {
     /// Plays the stories and says how to go on.
-    pub(super) async fn all(&self) -> anyhow::Result<()> {
+    pub(super) async fn all(&self, once: bool) -> anyhow::Result<()> {
         let Places { shop, data, .. } = self.places;
         println!("A shop of {} products at http://{shop}", self.catalog.products().len());
         println!("Leafrank in front of it at     http://{data}\n");
@@ -89,7 +89,9 @@ impl Play<'_> {
         for (number, story) in stories.iter().enumerate() {
             opened = self.story(number + 1, story).await?;
         }
-        self.farewell(stories[stories.len() - 1].then, &opened);
+        if !once {
+            self.farewell(stories[stories.len() - 1].then, &opened);
+        }
         Ok(())
     }
 

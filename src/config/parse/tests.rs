@@ -1,3 +1,5 @@
+//! Settings: every fault told in one run, precedence, contradictions.
+
 use std::time::Duration;
 
 use super::super::*;

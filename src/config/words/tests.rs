@@ -1,3 +1,5 @@
+//! Words of the settings: addresses, sources, path patterns.
+
 use super::*;
 
 #[test]

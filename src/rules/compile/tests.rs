@@ -1,3 +1,5 @@
+//! Rules: the plan's weights key for key, and every fault told in one run.
+
 use super::*;
 
 fn compile(text: &str) -> Result<Rules, Vec<Problem>> {

@@ -1,3 +1,5 @@
+//! Content codings: there and back, and the cap.
+
 use super::*;
 use proptest::prelude::*;
 

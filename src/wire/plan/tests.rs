@@ -1,3 +1,5 @@
+//! Hit plans against made and recorded replies.
+
 use super::*;
 use crate::wire::{DEPTH_MAX, Pointer};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Splicing: hits move, every other byte stays.
+
 use super::*;
 use crate::wire::{DecodeLimits, Edit, HitMap, Pointer, Reply, decode};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Shapes: every fault of a section in one run, defaults, ranges, suggestions.
+
 use super::super::{read, schema_of, section, tree};
 use super::*;
 use crate::types::problem::Problem;

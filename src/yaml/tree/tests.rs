@@ -1,3 +1,5 @@
+//! Trees: places of nodes and keys, scalars as YAML 1.2 reads them, refusals.
+
 use super::super::Problems;
 use super::*;
 use crate::types::problem::Problem;

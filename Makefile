@@ -1,0 +1,30 @@
+# Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
+
+.PHONY: demo test lint fmt bench fuzz readme needs
+
+demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 ends after them
+	cargo run --locked -- demo $(if $(ONCE),--once)
+
+test: needs ## everything: units, stories over real sockets, fuzz targets for 5 s each, doc tests
+	cargo test --locked
+
+lint: needs ## form, lints, the sidecar without the demo shop, licences and advisories
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features --lib --bins -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: skipped"; fi
+
+fmt:
+	cargo fmt
+
+bench: needs ## ranking and splicing, release build
+	cargo bench --locked
+
+fuzz: needs ## the fuzz targets for a minute each; FUZZ_SECONDS=600 for longer
+	LEAFRANK_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --locked --test fuzz
+
+readme: needs ## puts the demo's output of today into README.md
+	.ci/readme
+
+needs:
+	@.ci/needs
