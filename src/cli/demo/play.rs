@@ -29,7 +29,7 @@ struct Story {
     title: &'static str,
     /// What is searched first.
     first: &'static str,
-    /// Which hit of that list is opened: the first whose name holds this and not `not`.
+    /// Which hit of that list is opened: the first whose name has this word and not `not`.
     pick: &'static str,
     not: &'static str,
     /// What is searched next.
@@ -143,8 +143,10 @@ impl Play<'_> {
 fn pick(answer: &Answer, story: &Story) -> anyhow::Result<(usize, String, String)> {
     let hits = answer.hits()?;
     let fits = |name: &str| {
+        // Whole words: "oat" is no part of "Goat Milk".
         let name = name.to_lowercase();
-        name.contains(story.pick) && (story.not.is_empty() || !name.contains(story.not))
+        let has = |wanted: &str| name.split(|c: char| !c.is_alphanumeric()).any(|w| w == wanted);
+        has(story.pick) && !has(story.not)
     };
     hits.into_iter()
         .enumerate()
