@@ -68,9 +68,9 @@ const PRODUCE: [Story; 2] = [
     },
     Story {
         shopper: "shopper-2",
-        title: "Past the first apples to a honeycrisp, then apples again",
+        title: "Past the first apples to an organic one, then apples again",
         first: "apples",
-        pick: "honeycrisp",
+        pick: "organic",
         not: "",
         then: "apples",
     },
