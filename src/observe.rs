@@ -145,7 +145,7 @@ impl Observer {
             }
             learned += 1;
             self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
-            self.teach(shopper, &derived, &rules);
+            self.teach(shopper, interaction, &derived, &rules);
         }
         learned
     }
@@ -171,7 +171,13 @@ impl Observer {
 
     /// Learns signals into the shopper's profile and, where the list was natural, into the
     /// population.
-    fn teach(&self, shopper: SubjectKey, derived: &Derived, rules: &Rules) {
+    fn teach(
+        &self,
+        shopper: SubjectKey,
+        interaction: &Interaction,
+        derived: &Derived,
+        rules: &Rules,
+    ) {
         let catalog = &self.store.catalog;
         let with_facts: Vec<_> =
             derived.signals.iter().map(|s| (s, catalog.get(s.product))).collect();
@@ -189,11 +195,11 @@ impl Observer {
             let Some(facts) = facts else { continue };
             population.record_evidence(facts, weight_of(signal, rules), joined.natural);
         }
-        if joined.first_pick
-            && let Some((signal, facts)) = with_facts.first()
-        {
-            let category = facts.as_ref().and_then(|facts| facts.category);
-            population.record_click(signal.product, category, joined.position, joined.natural);
+        if joined.first_pick {
+            // The signals also speak of the hits above: the pick is the interaction's own product.
+            let picked = interaction.product.key();
+            let category = catalog.get(picked).and_then(|facts| facts.category);
+            population.record_click(picked, category, joined.position, joined.natural);
         }
     }
 

@@ -29,10 +29,10 @@ const QUANTITY_MAX: f32 = 10_000.0;
 #[derive(Deserialize)]
 struct Event {
     #[serde(rename = "type")]
-    kind: String,
+    kind: Option<String>,
     user_id: Option<String>,
     session_id: Option<String>,
-    product_id: String,
+    product_id: Option<String>,
     event_id: Option<String>,
     quantity: Option<f32>,
     timestamp: Option<Time>,
@@ -83,8 +83,9 @@ pub(super) async fn track(
 }
 
 fn read(event: &Event, now: Timestamp) -> Result<Vec<Interaction>, ApiError> {
-    let kind = InteractionKind::parse(&event.kind).ok_or_else(|| unknown_kind(&event.kind))?;
-    let product = ProductId::parse(&event.product_id).ok_or_else(|| {
+    let kind = event.kind.as_deref().unwrap_or_default();
+    let kind = InteractionKind::parse(kind).ok_or_else(|| unknown_kind(kind))?;
+    let product = event.product_id.as_deref().and_then(ProductId::parse).ok_or_else(|| {
         ApiError::bad_request(
             "bad_product_id",
             "expected product_id of 1 to 256 bytes without control characters",

@@ -130,6 +130,14 @@ pub(crate) fn switch_to(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(header::UPGRADE, protocol);
 }
 
+/// What trusted peers say to us; the shop never sees it, whoever said it.
+const OURS: [HeaderName; 4] = [
+    HeaderName::from_static("x-leafrank-user"),
+    HeaderName::from_static("x-leafrank-session"),
+    HeaderName::from_static("x-leafrank-mode"),
+    HeaderName::from_static("x-leafrank-explain"),
+];
+
 /// Makes a request's head fit for the shop.
 pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
     let version = head.version;
@@ -144,6 +152,9 @@ pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
         .get(header::TE)
         .is_some_and(|te| te.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
     strip(&mut head.headers);
+    for name in &OURS {
+        head.headers.remove(name);
+    }
     head.headers.remove(header::TE);
     if trailers && version == Version::HTTP_2 {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));

@@ -119,7 +119,10 @@ impl Pipeline {
             named: &matched.named,
             body: kept.as_deref().unwrap_or(b""),
         };
-        let identity = identity::resolve(&self.settings.identity, &ask);
+        let mut identity = identity::resolve(&self.settings.identity, &ask);
+        if self.is_trusted(hop) {
+            identity = identity::vouched(identity, ask.headers);
+        }
         self.observer.arrived(&identity);
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         let asked =
@@ -133,10 +136,13 @@ impl Pipeline {
 
     /// The mode a trusted peer asks for; it can only lower the route's.
     fn mode_asked(&self, head: &Parts, hop: Hop) -> Option<Mode> {
-        let trusted =
-            hop.peer.is_some_and(|peer| self.settings.identity.trusted_peers.contains(&peer));
-        let asked = head.headers.get(&X_LEAFRANK_MODE).filter(|_| trusted)?;
+        let asked = head.headers.get(&X_LEAFRANK_MODE).filter(|_| self.is_trusted(hop))?;
         Mode::parse(asked.to_str().ok()?)
+    }
+
+    /// Is the peer one whose `X-Leafrank-*` headers count?
+    fn is_trusted(&self, hop: Hop) -> bool {
+        hop.peer.is_some_and(|peer| self.settings.identity.trusted_peers.contains(&peer))
     }
 
     /// A refusal of ours, counted.

@@ -130,10 +130,11 @@ fn locked_slots(
     slots
 }
 
-/// True for a hit without anything that could speak for or against it.
+/// True for a hit without anything that could speak for or against it. One with a name is known to
+/// be of no facet, and others may pass it.
 fn is_unknown(hit: &Candidate<'_>, terms: &super::Contributions) -> bool {
     let spoken = terms.item != 0.0 || terms.prior != 0.0 || terms.merchandising != 0.0;
-    hit.facts.facets.is_empty() && !spoken
+    hit.facts.facets.is_empty() && hit.facts.terms.is_empty() && !spoken
 }
 
 /// Locks a hit at `slot`, or at the next open place after it, or else the nearest before it.

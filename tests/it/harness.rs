@@ -3,9 +3,12 @@
 
 pub mod client;
 pub mod fixtures;
+pub mod golden;
 pub mod shop;
+pub mod shopper;
 pub mod sidecar;
 
-pub use client::{Reply, exchange, get, post, raw};
+pub use client::{Reply, exchange, get, post};
 pub use shop::{Answer, Asked, Shop};
+pub use shopper::Shopper;
 pub use sidecar::Sidecar;

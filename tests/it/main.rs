@@ -2,4 +2,15 @@
 
 mod harness;
 
+mod annotate;
+mod any_api;
+mod fail_open;
+mod feedback;
+mod identity;
+mod modes;
+mod rules;
+mod scenarios;
+mod session;
 mod smoke;
+mod track_api;
+mod transparency;

@@ -14,6 +14,7 @@ pub struct Builder {
     settings: String,
     rules: Option<String>,
     arguments: Vec<String>,
+    data_port: Option<u16>,
 }
 
 /// A running sidecar.
@@ -34,6 +35,7 @@ impl Sidecar {
             settings: String::new(),
             rules: None,
             arguments: Vec::new(),
+            data_port: None,
         }
     }
 
@@ -49,6 +51,11 @@ impl Sidecar {
             .filter(|line| line.starts_with(name))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
+    }
+
+    /// Searches that went out in the shop's order for this reason.
+    pub async fn bypassed(&self, reason: &str) -> f64 {
+        self.metric(&format!("leafrank_bypass_total{{reason=\"{reason}\"")).await
     }
 
     /// `GET` on the admin port.
@@ -116,6 +123,12 @@ impl Builder {
         self
     }
 
+    /// Listens on this data port rather than on a free one.
+    pub fn data_port(mut self, port: u16) -> Self {
+        self.data_port = Some(port);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Sidecar {
         let sidecar = self.spawn();
@@ -138,7 +151,8 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
-        let [data, api, admin, ops] = free_ports();
+        let [mut data, api, admin, ops] = free_ports();
+        data.set_port(self.data_port.unwrap_or(data.port()));
         let mut text = format!(
             "listen:\n  data: [\"{data}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
              threads: 2\nupstream:\n  addresses: [\"{}\"]\n",
@@ -146,6 +160,8 @@ impl Builder {
         );
         let sections = [
             ("data_dir:", "data_dir: state\n"),
+            // A loaded machine is not the story, unless a story says so.
+            ("limits:", "limits: {rank_us: 1000000, hold_ms: 10000}\n"),
             ("holdout:", "holdout: 0\n"),
             ("shutdown:", "shutdown: {lame_duck_ms: 200, drain_ms: 5000}\n"),
             ("rules:", "rules: {path: personalization_rules.yaml}\n"),

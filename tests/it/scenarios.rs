@@ -1,0 +1,173 @@
+//! The plan's scenarios by name, at the demo shop, with the rules as shipped.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::harness::{Reply, Shopper, Sidecar, exchange, get, post};
+
+/// The demo shop on a free port, and the sidecar before it.
+async fn demo() -> Sidecar {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shop =
+        leafrank::demo::serve(leafrank::demo::Catalog::ours(), listener, std::future::pending());
+    tokio::spawn(shop);
+    let settings = "mode: on\npresets: [leafloaf, demo]";
+    Sidecar::before(address).settings(settings).start().await
+}
+
+fn named(reply: &Reply) -> Vec<(String, String)> {
+    let json = reply.json();
+    let text = |hit: &Value, key: &str| hit[key].as_str().unwrap().to_owned();
+    let hits = json["products"].as_array().unwrap();
+    hits.iter().map(|hit| (text(hit, "sku"), text(hit, "product_name"))).collect()
+}
+
+fn position(list: &[(String, String)], start: &str) -> usize {
+    list.iter().position(|(_, name)| name.starts_with(start)).unwrap_or_else(|| panic!("{start}"))
+}
+
+/// Skus that the demo shop's own shelf calls so; its replies do not show attributes.
+fn shelf(attribute: &str) -> HashSet<String> {
+    let catalog = leafrank::demo::Catalog::ours();
+    let having = catalog.products().iter().filter(|p| p.attributes.iter().any(|a| a == attribute));
+    having.map(|product| product.sku.clone()).collect()
+}
+
+/// How a shop may hear of a click.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    ByOpeningThePage,
+    ByLeafLoafsTrackCall,
+    ByOurApi,
+}
+
+const EVERY_WAY: [Told; 3] = [Told::ByOpeningThePage, Told::ByLeafLoafsTrackCall, Told::ByOurApi];
+
+async fn opens(shopper: &Shopper<'_>, sku: &str, told: Told) {
+    let sidecar = shopper.sidecar;
+    let status = match told {
+        Told::ByOpeningThePage => {
+            let user = [("x-user-id", shopper.name)];
+            exchange(sidecar.data, "GET", &format!("/product/{sku}"), &user, b"").await.status
+        }
+        Told::ByLeafLoafsTrackCall => shopper.signals("click", sku).await.status,
+        Told::ByOurApi => shopper.tracks("click", sku).await.status,
+    };
+    assert!((200..300).contains(&status), "{told:?}: {status}");
+}
+
+#[tokio::test]
+async fn scenario_1_one_look_at_an_oat_milk_puts_a_plant_based_yogurt_first() {
+    let sidecar = demo().await;
+    let plant_based = shelf("plant-based");
+    for (told, name) in EVERY_WAY.into_iter().zip(["page", "call", "api"]) {
+        let shopper = Shopper::of(&sidecar, name);
+        let before = Shopper::of(&sidecar, "somebody-new").search("yogurt").await;
+        assert_eq!(before.outcome(), "bypass; reason=no_evidence");
+        assert!(!plant_based.contains(&before.skus()[0]), "the shop has a dairy yogurt first");
+        let milk = named(&shopper.search("milk").await);
+        let oat = position(&milk, "Oat Milk");
+        assert!(oat > 0);
+        opens(&shopper, &milk[oat].0, told).await;
+        let yogurt = shopper.search("yogurt").await;
+        let first = &named(&yogurt)[0];
+        assert!(plant_based.contains(&first.0), "{told:?}: {first:?} is first");
+        let liked = shopper.preferences().await["attributes"]["plant-based"].as_f64();
+        assert!(liked.is_some_and(|affinity| affinity > 0.0), "{told:?}: {liked:?}");
+    }
+}
+
+#[tokio::test]
+async fn scenario_2_spicy_chips_that_were_passed_over_sink_here_and_in_other_searches() {
+    let sidecar = demo().await;
+    let spicy = shelf("spicy");
+    for (told, name) in EVERY_WAY.into_iter().zip(["page", "call", "api"]) {
+        let shopper = Shopper::of(&sidecar, name);
+        let before = named(&shopper.search("chips").await);
+        let original = position(&before, "Original Chips");
+        let over: Vec<&String> = before[..original].iter().map(|(sku, _)| sku).collect();
+        assert!(over.len() >= 3 && over.iter().all(|sku| spicy.contains(*sku)), "{before:?}");
+        opens(&shopper, &before[original].0, told).await;
+
+        let after = named(&shopper.search("chips").await);
+        assert!(after[0].1.starts_with("Original Chips"), "{told:?}: {after:?}");
+        let first_spicy = after.iter().position(|(sku, _)| spicy.contains(sku)).unwrap();
+        let last_other = after.iter().rposition(|(sku, _)| !spicy.contains(sku)).unwrap();
+        assert!(last_other < first_spicy, "{told:?}: every spicy one is below: {after:?}");
+
+        for query in ["popcorn", "salsa", "crackers"] {
+            let theirs = Shopper::of(&sidecar, "somebody-new").search(query).await;
+            let mine = shopper.search(query).await;
+            let mean = |reply: &Reply| {
+                let places: Vec<f64> = named(reply)
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, (sku, _))| spicy.contains(sku))
+                    .map(|(at, _)| at as f64)
+                    .collect();
+                assert!(!places.is_empty(), "{query} has spicy ones");
+                places.iter().sum::<f64>() / places.len() as f64
+            };
+            assert!(mean(&mine) > mean(&theirs), "{told:?}: {query}");
+        }
+        let affinity = shopper.preferences().await["attributes"]["spicy"].as_f64();
+        assert!(affinity.is_some_and(|affinity| affinity < 0.0), "{told:?}: {affinity:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_liking_does_not_drag_other_shelves_along() {
+    let sidecar = demo().await;
+    let shopper = Shopper::of(&sidecar, "ann");
+    let milk = named(&shopper.search("milk").await);
+    opens(&shopper, &milk[position(&milk, "Oat Milk")].0, Told::ByLeafLoafsTrackCall).await;
+    for query in ["apples", "bread", "carrots"] {
+        let theirs = named(&Shopper::of(&sidecar, "somebody-new").search(query).await);
+        let mine = named(&shopper.search(query).await);
+        assert_eq!(mine[0], theirs[0], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_shopper_gets_the_shops_bytes_while_others_are_known() {
+    let sidecar = demo().await;
+    let ann = Shopper::of(&sidecar, "ann");
+    let milk = named(&ann.search("milk").await);
+    opens(&ann, &milk[position(&milk, "Oat Milk")].0, Told::ByOpeningThePage).await;
+    assert!(ann.search("milk").await.outcome().starts_with("reranked"));
+    let new = Shopper::of(&sidecar, "new").search("milk").await;
+    assert_eq!(new.outcome(), "bypass; reason=no_evidence");
+    assert_eq!(named(&new), milk);
+}
+
+#[tokio::test]
+async fn a_basket_teaches_by_the_shops_own_cart_routes() {
+    let sidecar = demo().await;
+    let ann = Shopper::of(&sidecar, "ann");
+    let headers = [("content-type", "application/json"), ("x-user-id", "ann")];
+    let send = async |path: &str, body: Value| {
+        let body = body.to_string();
+        let reply = exchange(sidecar.data, "POST", path, &headers, body.as_bytes()).await;
+        assert!(reply.status < 300, "{path}: {}", reply.text());
+    };
+    let milk = named(&ann.search("milk").await);
+    let oat = milk[position(&milk, "Oat Milk")].0.clone();
+    send("/cart/add", json!({"sku": oat, "quantity": 2})).await;
+    send("/cart/remove", json!({"sku": oat, "quantity": 1})).await;
+    send("/cart/checkout", json!({"lines": [{"sku": oat, "quantity": 1}]})).await;
+    for kind in ["cart.add_to_cart", "cart.remove_from_cart", "purchase.first_time"] {
+        let learned = sidecar.metric(&format!("leafrank_signals_total{{kind=\"{kind}\"}}")).await;
+        assert_eq!(learned, 1.0, "{kind}");
+    }
+    assert_eq!(ann.search("milk").await.skus()[0], oat);
+    // Nobody else was taught.
+    assert_eq!(
+        get(sidecar.api, "/api/users/bob/preferences/live").await.json()["brands"],
+        json!({})
+    );
+    let anonymous = post(sidecar.data, "/api/v1/search", &json!({"query": "milk"})).await;
+    assert_eq!(anonymous.outcome(), "bypass; reason=no_subject");
+}
