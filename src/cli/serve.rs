@@ -1,7 +1,7 @@
 //! `leafrank serve`: the sidecar.
 //!
-//! In: a settings file, or only the shop's address (shadow mode, the default presets); `--set KEY=VALUE` for
-//! any setting. Out: the process until SIGTERM. Settings that cannot be used end it with 78.
+//! In: a settings file, or only the shop's address (shadow mode, the default presets), and `--set
+//! KEY=VALUE` for any setting. Out: the process until SIGTERM. Settings that cannot be used: 78.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
