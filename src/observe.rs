@@ -104,8 +104,9 @@ impl Observer {
         }
     }
 
-    /// Remembers lists as they went out.
-    pub fn shown(&self, shopper: Option<SubjectKey>, lists: Vec<ShownList>) {
+    /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
+    pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
+        let Some(pupil) = pupil else { return };
         let catalog = &self.store.catalog;
         {
             let mut population = self.store.population.write();
@@ -115,8 +116,7 @@ impl Observer {
                 population.record_list(hits, true);
             }
         }
-        let Some(shopper) = shopper else { return };
-        let visit = self.visit(shopper);
+        let visit = self.visit(pupil);
         let mut visit = visit.lock();
         lists.into_iter().for_each(|list| visit.recent.push(list));
     }

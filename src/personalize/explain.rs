@@ -7,7 +7,7 @@ use super::fail_open::FailOpen;
 use super::ranked::candidate;
 use super::{Personalizer, Search};
 use crate::rank::explain::{Names, reason};
-use crate::rank::{QueryView, RankRequest, rank};
+use crate::rank::{RankRequest, rank};
 use crate::types::budget::Budget;
 use crate::wire::DecodeLimits;
 
@@ -43,7 +43,7 @@ impl Personalizer {
         let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
         let population = self.store.population.read();
         let request = RankRequest {
-            query: &QueryView::of(&search.query, &rules.knowledge),
+            query: &self.read_query(search, &rules),
             candidates: &candidates,
             profile: profile.as_deref(),
             population: &population,

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::fail_open::FailOpen;
 use super::{Personalizer, Reranked, Search, annotate};
 use crate::config::Mode;
@@ -103,7 +105,7 @@ impl Personalizer {
         rules: &Rules,
         budget: &Budget<'_>,
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
-        let query = QueryView::of(&search.query, &rules.knowledge);
+        let query = self.read_query(search, rules);
         let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
         let population = self.store.population.read();
         let mut lists = Vec::with_capacity(reply.lists.len());
@@ -124,6 +126,16 @@ impl Personalizer {
             lists.push(Ranked { list, facts, ranking });
         }
         Ok(lists)
+    }
+
+    /// The query's words and what they name. Depends on the knowledge tables alone.
+    pub(super) fn read_query(&self, search: &Search, rules: &Rules) -> Arc<QueryView> {
+        let key = xxh3_64_with_seed(search.query.as_bytes(), rules.knowledge.version());
+        self.queries.get(&key).unwrap_or_else(|| {
+            let view = Arc::new(QueryView::of(&search.query, &rules.knowledge));
+            self.queries.insert(key, view.clone());
+            view
+        })
     }
 
     pub(super) fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {

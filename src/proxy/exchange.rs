@@ -103,7 +103,7 @@ impl Pipeline {
         let bytes_max = self.limits().reply_bytes_max;
         let plain = encoding::decode(coding, bytes, bytes_max).map_err(|_| FailOpen::Encoding)?;
         let mut reranked = self.personalizer.rerank(search, &plain)?;
-        self.observer.shown(search.shopper(), std::mem::take(&mut reranked.shown));
+        self.observer.shown(search.pupil(), std::mem::take(&mut reranked.shown));
         let body = reranked.body.take().ok_or(reranked.unmoved)?;
         let moved = match coding {
             Coding::Identity => body,
@@ -124,7 +124,7 @@ impl Pipeline {
                 let plain =
                     encoding::decode(coding, &copy, bytes_max).map_err(|_| FailOpen::Encoding)?;
                 let shown = personalizer.look(&search, &plain)?;
-                observer.shown(search.shopper(), shown);
+                observer.shown(search.pupil(), shown);
                 Ok(())
             });
         })

@@ -86,6 +86,8 @@ impl Pipeline {
             return Err(self.switch(client, reply));
         }
         framing::reply_head(reply.headers_mut(), version);
+        // A proxy speaks its own version, whatever the next server speaks (RFC 9110 §2.5).
+        *reply.version_mut() = Version::HTTP_11;
         Ok(reply)
     }
 

@@ -95,8 +95,9 @@ impl Pipeline {
 
     /// A request of no route: forwarded, nothing more.
     async fn pass(&self, head: Parts, body: Incoming, hop: Hop) -> Response<ReplyBody> {
+        let repeat = if head.method.is_safe() { Repeat::Once } else { Repeat::Never };
         let outgoing = Outgoing::streamed(head, body, self.limits());
-        match self.forward(outgoing, hop, Repeat::Never).await {
+        match self.forward(outgoing, hop, repeat).await {
             Ok(reply) => reply.map(|body| ReplyBody::stream(VecDeque::new(), body)),
             Err(own) => own,
         }

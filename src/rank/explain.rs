@@ -161,15 +161,17 @@ fn sentence(
         }
         Part::Facet(facet) => {
             let name = (names.facet)(facet)?;
+            // Of a category path people say the last part.
+            let name = name.rsplit('/').next().unwrap_or(&name);
             if liked {
                 let picked = picked_with(request.profile?, facet, product, names);
                 return Some(match picked {
-                    Some(from) => format!("because you picked {}: {name}", from.name),
-                    None => format!("because you like {name}"),
+                    Some(from) => format!("{name}, like {}", from.name),
+                    None => format!("you like {name}"),
                 });
             }
             let disliked = taste?.affinity(facet) < 0.0;
-            Some(if disliked { format!("you passed over {name}") } else { less_usual(&name) })
+            Some(if disliked { format!("you passed over {name}") } else { less_usual(name) })
         }
         Part::Price => {
             let hit = request.candidates.iter().find(|c| c.facts.key == product)?;

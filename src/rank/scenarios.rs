@@ -32,10 +32,7 @@ fn after_one_click_on_oat_milk_the_plant_based_yogurt_comes_first() {
     stage.did(1, Kind::ClickProduct, &oat);
     assert_eq!(stage.shown()[0], "Almond Yogurt", "{:?}", stage.ranked().scores);
     assert_eq!(stage.shown()[1..4], ["Greek Yogurt", "Vanilla Yogurt", "Strawberry Yogurt"]);
-    assert_eq!(
-        stage.reason("Almond Yogurt").as_deref(),
-        Some("because you picked Oat Milk: plant-based")
-    );
+    assert_eq!(stage.reason("Almond Yogurt").as_deref(), Some("plant-based, like Oat Milk"));
 }
 
 #[test]

@@ -194,16 +194,16 @@ section! {
     RawFacets {
         /// Where the product stands in the shop.
         #[schemars(range(min = 0.0, max = 10.0))]
-        category: f64 = 0.5,
+        category: f64 = 0.1,
         /// Who makes or sells it.
         #[schemars(range(min = 0.0, max = 10.0))]
-        brand: f64 = 0.5,
+        brand: f64 = 0.1,
         /// What it is: organic, plant-based, spicy.
         #[schemars(range(min = 0.0, max = 10.0))]
-        attribute: f64 = 1.0,
+        attribute: f64 = 0.4,
         /// How dear it is among its category.
         #[schemars(range(min = 0.0, max = 10.0))]
-        price_tier: f64 = 0.25,
+        price_tier: f64 = 0.05,
     }
 }
 
@@ -223,7 +223,7 @@ section! {
         repeat_slots: Option<u32> = None,
         /// Evidence at which a liking is half of what it can become.
         #[schemars(range(min = 0.01, max = 100.0))]
-        saturation: f64 = 1.0,
+        saturation: f64 = 0.2,
         /// Weight of each term of the score.
         weights: RawTermWeights = RawTermWeights::default(),
         /// How a product does with everybody.

@@ -29,9 +29,8 @@ struct Story {
     title: &'static str,
     /// What is searched first.
     first: &'static str,
-    /// Which hit of that list is opened: the first with a word that starts so, and none with `not`.
+    /// Which hit of that list is opened: the first whose name has a word that begins so.
     pick: &'static str,
-    not: &'static str,
     /// What is searched next.
     then: &'static str,
 }
@@ -43,7 +42,6 @@ const OURS: [Story; 2] = [
         title: "Instant learning: one look at an oat milk, then yogurt",
         first: "milk",
         pick: "oat",
-        not: "",
         then: "yogurt",
     },
     Story {
@@ -51,7 +49,6 @@ const OURS: [Story; 2] = [
         title: "Negative learning: past the spicy chips to the original, then chips again",
         first: "chips",
         pick: "original",
-        not: "spicy",
         then: "chips",
     },
 ];
@@ -63,15 +60,13 @@ const PRODUCE: [Story; 2] = [
         title: "Instant learning: one look at an organic spinach, then kale",
         first: "spinach",
         pick: "org",
-        not: "",
         then: "kale",
     },
     Story {
         shopper: "shopper-2",
-        title: "Past the first apples to a honeycrisp, then apples again",
+        title: "Past the first apples to a gala, then apples again",
         first: "apples",
-        pick: "honeycrisp",
-        not: "",
+        pick: "gala",
         then: "apples",
     },
 ];
@@ -83,22 +78,25 @@ pub(super) struct Play<'a> {
 }
 
 impl Play<'_> {
-    /// Plays the stories; says how to go on unless that is all.
+    /// Plays the stories and says how to go on.
     pub(super) async fn all(&self, once: bool) -> anyhow::Result<()> {
         let Places { shop, data, .. } = self.places;
         println!("A shop of {} products at http://{shop}", self.catalog.products().len());
         println!("Leafrank in front of it at     http://{data}\n");
         let ours = self.catalog.products().iter().any(|p| p.name.contains("Oat"));
-        for (number, story) in (if ours { OURS } else { PRODUCE }).iter().enumerate() {
-            self.story(number + 1, story).await?;
+        let stories = if ours { &OURS } else { &PRODUCE };
+        let mut opened = String::new();
+        for (number, story) in stories.iter().enumerate() {
+            opened = self.story(number + 1, story).await?;
         }
         if !once {
-            self.farewell(ours);
+            self.farewell(stories[stories.len() - 1].then, &opened);
         }
         Ok(())
     }
 
-    async fn story(&self, number: usize, story: &Story) -> anyhow::Result<()> {
+    /// Plays one story; returns the product that was opened.
+    async fn story(&self, number: usize, story: &Story) -> anyhow::Result<String> {
         let Places { shop, data, .. } = *self.places;
         let browser = Browser::new(story.shopper);
         println!("── {number}. {} ──", story.title);
@@ -113,7 +111,7 @@ impl Play<'_> {
         println!("search {:?}: {}\n", story.then, after.outcome);
         print!("{}", table(story, &before, &after, &explained)?);
         println!();
-        Ok(())
+        Ok(sku)
     }
 
     /// What the ranking code says of the list that is about to be served.
@@ -126,10 +124,9 @@ impl Play<'_> {
             .map_err(|why| anyhow::anyhow!("not ranked: {}", why.label()))
     }
 
-    fn farewell(&self, ours: bool) {
+    fn farewell(&self, query: &str, sku: &str) {
         let Places { data, api, ops, .. } = self.places;
-        let (query, sku) = if ours { ("yogurt", "SKU") } else { ("kale", "SKU") };
-        println!("Still serving (Ctrl-C ends it). Try:\n");
+        println!("To try while it serves (Ctrl-C ends it):\n");
         println!(
             "  curl -si http://{data}/api/v1/search -H 'content-type: application/json' \\\n       \
              -H 'x-user-id: me' -d '{{\"query\":\"{query}\"}}' | grep -i x-leafrank"
@@ -144,11 +141,9 @@ impl Play<'_> {
 
 fn pick(answer: &Answer, story: &Story) -> anyhow::Result<(usize, String, String)> {
     let hits = answer.hits()?;
-    let holds = |name: &str, start: &str| {
-        // By a word's start: a goat milk is no oat milk.
-        !start.is_empty() && name.to_lowercase().split(' ').any(|word| word.starts_with(start))
+    let fits = |name: &str| {
+        name.to_lowercase().split_whitespace().any(|word| word.starts_with(story.pick))
     };
-    let fits = |name: &str| holds(name, story.pick) && !holds(name, story.not);
     hits.into_iter()
         .enumerate()
         .find(|(_, (_, name))| fits(name))

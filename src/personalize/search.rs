@@ -1,0 +1,220 @@
+//! What will be done with one search's reply, decided from its request.
+//!
+//! In: the request as the route reads it, who asks, what is known of them, the switches. Out: a
+//! [`Search`] with its [`Treatment`]; whatever is not ranked carries its reason from here on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::header;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::fail_open::FailOpen;
+use super::{Personalizer, SearchPlan, order};
+use crate::config::Mode;
+use crate::config::source::{Ask, first};
+use crate::identity::Identity;
+use crate::route::Matched;
+use crate::rules::{PriorAppliesTo, Rules};
+use crate::types::ids::{QueryId, Subject, SubjectKey, UserId};
+
+/// What will be done with a search's reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Held, ranked, applied.
+    Rank,
+    /// Passed as it is; a copy is looked at when it has gone by.
+    Look(FailOpen),
+    /// Passed, and not looked at.
+    Pass(FailOpen),
+}
+
+/// What the request said beside its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// A lower mode, asked for by a trusted peer.
+    pub mode: Option<Mode>,
+    /// The route needs the request's body, and it could not be kept.
+    pub unread: bool,
+}
+
+/// One search, from its request to its reply.
+#[derive(Clone)]
+pub struct Search {
+    pub(super) plan: Arc<SearchPlan>,
+    pub(super) shopper: Option<SubjectKey>,
+    pub(super) query: Arc<str>,
+    treatment: Treatment,
+    pub(super) mode: Mode,
+    pub(super) id: QueryId,
+    tag: Arc<str>,
+    _ranking: Option<Arc<Ranking>>,
+}
+
+/// Counted while a search is being ranked.
+pub(super) struct Ranking(Arc<AtomicUsize>);
+
+impl Drop for Ranking {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Search {
+    /// The route's name.
+    pub fn route(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// What will be done with the reply.
+    pub fn treatment(&self) -> Treatment {
+        self.treatment
+    }
+
+    /// Whom the search teaches, if it may teach.
+    pub fn pupil(&self) -> Option<SubjectKey> {
+        self.shopper.filter(|_| self.plan.learn)
+    }
+
+    /// What the order depends on, for the reply's `ETag`.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// True on routes whose replies differ by shopper.
+    pub fn is_personal(&self) -> bool {
+        self.mode >= Mode::On
+    }
+}
+
+impl Personalizer {
+    /// A search for `user` on the first search route, as if it had been asked for.
+    pub fn search_of(&self, user: UserId, query: &str, asked: Asked) -> Option<Search> {
+        let plan = self.plans.iter().flatten().next()?.clone();
+        Some(Search {
+            shopper: Some(Subject::User(user).key()),
+            query: Arc::from(query),
+            treatment: Treatment::Rank,
+            mode: asked.mode.unwrap_or(plan.route.mode),
+            id: QueryId(0),
+            tag: Arc::from(""),
+            _ranking: None,
+            plan,
+        })
+    }
+
+    /// Decides what will be done with the reply to this request. `None` when the route is no search.
+    pub fn prepare(
+        &self,
+        matched: &Matched<'_>,
+        ask: &Ask<'_>,
+        identity: &Identity,
+        asked: Asked,
+    ) -> Option<Search> {
+        let plan = self.plans.get(matched.index)?.clone()?;
+        let subject = identity.subject();
+        let shopper = subject.as_ref().map(Subject::key);
+        let mode = asked.mode.map_or(plan.route.mode, |lower| lower.min(plan.route.mode));
+        let query = first(&plan.route.query, ask, |word| Some(Arc::from(word)));
+        let number = self.searches.fetch_add(1, Ordering::Relaxed);
+        let mut search = Search {
+            shopper: shopper.filter(|_| !identity.opted_out),
+            query: query.unwrap_or_else(|| Arc::from("")),
+            treatment: Treatment::Pass(FailOpen::Off),
+            mode,
+            id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),
+            tag: Arc::from(""),
+            _ranking: None,
+            plan,
+        };
+        search.treatment = match self.unrankable(&search, ask, identity, asked) {
+            Some(why) => Treatment::Pass(why),
+            None => self.treat(&mut search, identity),
+        };
+        Some(search)
+    }
+
+    /// Why the reply is neither ranked nor learned from, whatever is known of the shopper.
+    fn unrankable(
+        &self,
+        search: &Search,
+        ask: &Ask<'_>,
+        identity: &Identity,
+        asked: Asked,
+    ) -> Option<FailOpen> {
+        let plan = &search.plan;
+        match () {
+            () if identity.opted_out => Some(FailOpen::OptedOut),
+            () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
+            () if asked.unread => Some(FailOpen::RequestNotRead),
+            () if identity.subject().is_none() => Some(FailOpen::NoSubject),
+            () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
+            () if order::is_chosen(&plan.route.sort, ask) => Some(FailOpen::SortChosen),
+            () => None,
+        }
+    }
+
+    /// Ranked, or looked at and why not ranked.
+    fn treat(&self, search: &mut Search, identity: &Identity) -> Treatment {
+        let look = Treatment::Look;
+        match search.mode {
+            Mode::Off => return look(FailOpen::Off),
+            Mode::Shadow => return look(FailOpen::Shadow),
+            Mode::On | Mode::Annotate => {}
+        }
+        let rules = self.rules.load();
+        if self.rules.has_none() {
+            return look(FailOpen::NoRules);
+        }
+        if !self.is_on() || !rules.enabled {
+            return look(FailOpen::SwitchedOff);
+        }
+        if self.is_held_out(identity) {
+            return look(FailOpen::Holdout);
+        }
+        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
+        if !known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
+            return look(FailOpen::NoEvidence);
+        }
+        match self.begin_ranking() {
+            None => look(FailOpen::Overload),
+            Some(ranking) => {
+                let version = profile.map_or(0, |profile| profile.version);
+                search.tag = self.tag(search.shopper, version, &rules);
+                search._ranking = Some(Arc::new(ranking));
+                Treatment::Rank
+            }
+        }
+    }
+
+    /// A fixed share of sessions always gets the upstream's order, so that something unbiased is
+    /// left to learn from.
+    fn is_held_out(&self, identity: &Identity) -> bool {
+        let name = match (&identity.session, &identity.user) {
+            (Some(session), _) => session.as_str(),
+            (None, Some(user)) => user.as_str(),
+            (None, None) => return false,
+        };
+        let place = xxh3_64_with_seed(name.as_bytes(), HOLDOUT_SEED) as f64 / u64::MAX as f64;
+        place < f64::from(self.settings.holdout)
+    }
+
+    fn begin_ranking(&self) -> Option<Ranking> {
+        let ranking = Ranking(self.ranking.clone());
+        let before = self.ranking.fetch_add(1, Ordering::AcqRel);
+        (before < self.settings.limits.in_flight_max).then_some(ranking)
+    }
+
+    fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Arc<str> {
+        let shopper = shopper.map_or(0, |key| (key.0 >> 64) as u64 ^ key.0 as u64);
+        let mut bytes = Vec::with_capacity(32);
+        bytes.extend_from_slice(&shopper.to_le_bytes());
+        bytes.extend_from_slice(&version.to_le_bytes());
+        bytes.extend_from_slice(rules.version.as_bytes());
+        Arc::from(format!("{:016x}", xxh3_64_with_seed(&bytes, self.life)))
+    }
+}
+
+/// Keeps the holdout's choice apart from every other use of the hash.
+const HOLDOUT_SEED: u64 = 0x686f_6c64;
