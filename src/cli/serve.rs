@@ -1,7 +1,7 @@
 //! `leafrank serve`: the sidecar.
 //!
-//! In: a settings file, or only the shop's address (shadow mode, all presets); `--set KEY=VALUE` for
-//! any setting. Out: the process until SIGTERM. Settings that cannot be used end it with 78.
+//! In: a settings file, or only the shop's address (shadow mode, the default presets), and `--set
+//! KEY=VALUE` for any setting. Out: the process until SIGTERM. Settings that cannot be used: 78.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,7 +20,7 @@ pub(super) struct Sources {
     /// The settings file.
     #[arg(short, long, value_name = "FILE", required_unless_present = "upstream")]
     pub(super) config: Option<PathBuf>,
-    /// The shop, e.g. http://127.0.0.1:8000; without a file: shadow mode, all presets.
+    /// The shop, e.g. http://127.0.0.1:8000; without a file: shadow mode, default presets.
     #[arg(short, long, value_name = "URL")]
     pub(super) upstream: Option<String>,
     /// Any setting, e.g. --set limits.hold_ms=200; may be repeated.
