@@ -174,9 +174,12 @@ async fn a_basket_teaches_by_the_shops_own_cart_routes() {
 
 #[test]
 fn the_demo_plays_both_scenarios_and_ends() {
-    // It once opened a "Goat Milk" for an "oat" milk.
+    // It once opened a "Goat Milk" for an "oat" milk, and ranked nothing without files beside it.
+    let elsewhere = tempfile::tempdir().unwrap();
     let demo = std::process::Command::new(env!("CARGO_BIN_EXE_leafrank"))
         .args(["demo", "--once", "--port", "0"])
+        .current_dir(elsewhere.path())
+        .env("TMPDIR", elsewhere.path())
         .output()
         .expect("run the demo");
     let said = String::from_utf8_lossy(&demo.stdout);
