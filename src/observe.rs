@@ -46,6 +46,7 @@ pub struct Observer {
     rules: Arc<RulesTable>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
+    anonymous: Vec<String>,
     caps: Caps,
     visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
     doubles: Mutex<Dedupe>,
@@ -77,6 +78,7 @@ impl Observer {
             rules,
             metrics,
             clock,
+            anonymous: settings.identity.anonymous.clone(),
             caps: Caps {
                 products: settings.store.products_per_profile_max,
                 facets: settings.store.facets_per_profile_max,
@@ -119,6 +121,11 @@ impl Observer {
         let visit = self.visit(pupil);
         let mut visit = visit.lock();
         lists.into_iter().for_each(|list| visit.recent.push(list));
+    }
+
+    /// True for a word that the settings say means nobody.
+    pub fn means_nobody(&self, word: &str) -> bool {
+        self.anonymous.iter().any(|nobody| nobody.eq_ignore_ascii_case(word))
     }
 
     /// Learns interactions that a client reports; returns how many said something new.

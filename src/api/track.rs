@@ -66,9 +66,10 @@ pub(super) async fn track(
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let event: Event = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request("malformed_event", error.to_string()))?;
+    let somebody = |word: &&str| !api.observer.means_nobody(word);
     let identity = Identity {
-        user: event.user_id.as_deref().and_then(UserId::parse),
-        session: event.session_id.as_deref().and_then(SessionId::parse),
+        user: event.user_id.as_deref().filter(somebody).and_then(UserId::parse),
+        session: event.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
         opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
     };
     if identity.subject().is_none() {

@@ -165,10 +165,13 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
          rules: {{path: {path}}}\n",
         std::env::temp_dir().join("leafrank-demo").display()
     );
-    Settings::parse(&SettingsText {
+    let mut settings = Settings::parse(&SettingsText {
         file: None,
         text: &text,
         environment: &environment(),
         flags: &[],
-    })
+    })?;
+    // Beside a checkout its rules are live; elsewhere those built in serve.
+    settings.rules.may_be_missing = true;
+    Ok(settings)
 }

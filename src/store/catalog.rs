@@ -39,6 +39,8 @@ pub struct Catalog {
 #[derive(Clone)]
 struct Entry {
     digest: u64,
+    /// What the description gave ([`said_by`]).
+    said: u8,
     facts: Arc<ProductFacts>,
 }
 
@@ -69,20 +71,23 @@ impl Catalog {
 
     /// The facts of the product that `hit` describes, learned now if they are new.
     ///
-    /// A description without a name (an event that only gives a key) changes nothing known.
+    /// A description that says less than the one known changes nothing: a page that lists names, or
+    /// an event that only gives a key.
     pub fn describe(&self, hit: &HitView<'_>, knowledge: &Knowledge) -> Arc<ProductFacts> {
         self.follow(knowledge);
         let key = ProductKey::of(&hit.id);
-        let digest = digest_of(hit);
+        let (digest, said) = (digest_of(hit), said_by(hit));
         let known = self.products.get(&key);
         if let Some(entry) = known
-            && (entry.digest == digest || is_bare(hit))
+            && (entry.digest == digest
+                || is_bare(hit)
+                || (said != entry.said && said & !entry.said == 0))
         {
             return entry.facts;
         }
         let facts = Arc::new(self.facts_of(key, hit, knowledge));
         if !is_bare(hit) {
-            self.products.insert(key, Entry { digest, facts: facts.clone() });
+            self.products.insert(key, Entry { digest, said, facts: facts.clone() });
         }
         facts
     }
@@ -201,6 +206,20 @@ fn is_bare(hit: &HitView<'_>) -> bool {
     hit.name.is_none() && hit.category.is_none()
 }
 
+/// Which of name, category, brand, attributes, terms and price a description gives, a bit each.
+fn said_by(hit: &HitView<'_>) -> u8 {
+    let text = |part: &Option<Cow<'_, str>>| part.as_deref().is_some_and(|t| !t.trim().is_empty());
+    let parts = [
+        text(&hit.name),
+        text(&hit.category),
+        text(&hit.brand),
+        !hit.attributes.is_empty(),
+        !hit.terms.is_empty(),
+        hit.price.is_some(),
+    ];
+    parts.into_iter().fold(0, |bits, said| bits << 1 | u8::from(said))
+}
+
 /// A digest of all that facts are made of.
 fn digest_of(hit: &HitView<'_>) -> u64 {
     let text = |part: &Option<Cow<'_, str>>| part.as_deref().map_or(0, |t| xxh3_64(t.as_bytes()));
@@ -257,6 +276,18 @@ mod tests {
         let unknown = HitView { id: "2".into(), ..HitView::default() };
         assert!(catalog.describe(&unknown, &knowledge).facets.is_empty());
         assert!(catalog.get(ProductKey::of("2")).is_none());
+    }
+
+    #[test]
+    fn a_description_that_says_less_changes_nothing_and_one_that_says_other_things_does() {
+        let catalog = Catalog::new(10);
+        let knowledge = Knowledge::shipped();
+        let known = catalog.describe(&hit("1", "Oat Milk", "Dairy", 3.0), &knowledge);
+        let listed =
+            HitView { id: "1".into(), name: Some("Oat Milk".into()), ..HitView::default() };
+        assert_eq!(catalog.describe(&listed, &knowledge), known);
+        let tagged = HitView { attributes: vec!["new".into()], ..listed };
+        assert_ne!(catalog.describe(&tagged, &knowledge), known);
     }
 
     #[test]

@@ -159,3 +159,15 @@ async fn an_unranked_listing_of_nothing_but_names_starts_with_what_the_shopper_k
     let reply = ask(&sidecar, "/us/all?who=ann").await;
     assert_eq!(reply.json()["items"][0]["no"], 4, "{}", reply.outcome());
 }
+
+#[tokio::test]
+async fn a_page_that_shows_names_alone_does_not_make_the_catalogue_forget_the_rest() {
+    let (_shop, sidecar) = running().await;
+    ask(&sidecar, "/us/search?q=milk&who=ann").await;
+    // The listing names product 4 too, without shelf or maker.
+    ask(&sidecar, "/us/all?who=ann").await;
+    ask(&sidecar, "/us/thing/4?who=ann").await;
+    let liked = sidecar.preferences("ann").await;
+    assert!(liked["categories"]["milk"].as_f64().is_some_and(|a| a > 0.0), "{liked}");
+    assert!(liked["brands"]["farm"].as_f64().is_some_and(|a| a > 0.0), "{liked}");
+}

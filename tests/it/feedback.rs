@@ -2,6 +2,8 @@
 //! have in common. Seen from outside by a list of a shopper of whom nothing is known, with the
 //! prior applied to everyone and made loud.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::harness::fixtures::leafloaf;
@@ -53,6 +55,39 @@ async fn clicks_and_impressions_of_lists_that_we_ranked_change_nothing_for_other
     assert_eq!(learned, 30.0, "the shoppers themselves were taught");
     let new = Shopper::of(&sidecar, "new").search("milk").await;
     assert_eq!((new.outcome(), &new.body), ("bypass; reason=unmoved", &leafloaf(&MILKS)));
+}
+
+/// What taste adds to each hit for a shopper who likes Almond Milk, as `annotate` shows it: what is
+/// personal, so what everybody likes is taken off.
+async fn scores(sidecar: &Sidecar) -> BTreeMap<String, String> {
+    let list = Shopper::of(sidecar, "bob").search("milk").await.json();
+    let hits = list["products"].as_array().unwrap();
+    let score = |hit: &serde_json::Value| hit["_personalization_score"].to_string();
+    hits.iter().map(|hit| (hit["sku"].to_string(), score(hit))).collect()
+}
+
+#[tokio::test]
+async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
+    for (others_ask_for, learned) in [("shadow", true), ("annotate", false)] {
+        let shop = milk_shop().await;
+        let settings = SETTINGS.replace("mode: on", "mode: annotate");
+        let sidecar = Sidecar::before(shop.address).settings(&settings).rules("{}\n").start().await;
+        // A list first, so that the shop's products are known.
+        Shopper::of(&sidecar, "bob").search("milk").await;
+        Shopper::of(&sidecar, "bob").tracks("purchase", "M6").await;
+        let before = scores(&sidecar).await;
+        assert_ne!(before["\"M5\""], "null", "oat milk is liked for what it shares: {before:?}");
+        for number in 0..40 {
+            let name = format!("other-{number}");
+            let other = Shopper::of(&sidecar, &name);
+            // Known before their list, or it would go out in the shop's order.
+            other.tracks("purchase", "M4").await;
+            other.search_with("milk", &[("x-leafrank-mode", others_ask_for)]).await;
+            assert_eq!(other.signals("purchase", "M5").await.status, 200);
+        }
+        let after = scores(&sidecar).await;
+        assert_eq!(after != before, learned, "{others_ask_for}: {before:?} {after:?}");
+    }
 }
 
 #[tokio::test]

@@ -174,3 +174,22 @@ async fn a_basket_teaches_by_the_shops_own_cart_routes() {
     let anonymous = post(sidecar.data, "/api/v1/search", &json!({"query": "milk"})).await;
     assert_eq!(anonymous.outcome(), "bypass; reason=no_subject");
 }
+
+#[test]
+fn the_demo_plays_both_scenarios_and_ends() {
+    // It once opened a "Goat Milk" for an "oat" milk, and ranked nothing without files beside it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_leafrank"))
+        .args(["demo", "--once", "--port", "0"])
+        .current_dir(elsewhere.path())
+        .env("TMPDIR", elsewhere.path())
+        .output()
+        .expect("run the demo");
+    let said = String::from_utf8_lossy(&demo.stdout);
+    assert!(demo.status.success(), "{said}{}", String::from_utf8_lossy(&demo.stderr));
+    let row = |start: &str| said.lines().any(|line| line.trim_start().starts_with(start));
+    assert!(said.contains("opens  \"Oat Milk"), "{said}");
+    assert!(row("1  Oat Yogurt"), "{said}");
+    assert!(said.contains("opens  \"Original Chips"), "{said}");
+    assert!(row("1  Original Chips"), "{said}");
+}

@@ -55,6 +55,35 @@ async fn an_event_with_a_known_id_is_a_double_whenever_it_comes() {
 }
 
 #[tokio::test]
+async fn an_anonymous_shopper_is_the_visit_and_never_one_user_of_that_name() {
+    let (_shop, sidecar) = running("").await;
+    let event = |session: Value| {
+        json!({"type": "purchase", "user_id": "Anonymous", "session_id": session,
+               "product_id": "M5"})
+    };
+    let nobody = track(&sidecar, &event(Value::Null)).await;
+    assert_eq!((nobody.status, nobody.json()["error"].as_str()), (400, Some("no_subject")));
+    assert_eq!(track(&sidecar, &event(json!("v1"))).await.status, 202);
+    let body = json!({"query": "milk", "user_id": "anonymous", "session_id": "v1"});
+    assert_eq!(post(sidecar.data, "/api/v1/search", &body).await.skus()[0], "M5");
+    assert_eq!(sidecar.metric("leafrank_profiles ").await, 1.0);
+}
+
+#[tokio::test]
+async fn times_of_broken_clocks_do_no_harm() {
+    let (_shop, sidecar) = running("").await;
+    let ann = Shopper::of(&sidecar, "ann");
+    for at in [json!(-1e300), json!(1e300), json!(0), json!("2999-01-01T00:00:00Z")] {
+        let event = json!({"type": "click", "user_id": "ann", "product_id": "M5", "timestamp": at});
+        assert_eq!(track(&sidecar, &event).await.status, 202, "{at}");
+        let mut skus = ann.search("milk").await.skus();
+        skus.sort();
+        assert_eq!(skus, shelf());
+    }
+    assert_eq!(ann.search("milk").await.skus()[0], "M5", "the future counts as now");
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_is_refused_with_a_reason_that_helps() {
     let (_shop, sidecar) = running("").await;
     let good = json!({"type": "click", "user_id": "ann", "product_id": "M5"});
