@@ -65,7 +65,11 @@ impl Engine {
                 () = &mut expired => return,
                 () = &mut closing, if !told => {
                     told = true;
-                    serving.as_mut().graceful_shutdown();
+                    // A connection that has just come gets its one reply, which says "close":
+                    // hyper would drop it without a word.
+                    if activity.has_served() {
+                        serving.as_mut().graceful_shutdown();
+                    }
                 }
             }
         }

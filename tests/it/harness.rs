@@ -3,9 +3,14 @@
 
 pub mod client;
 pub mod fixtures;
+pub mod http2;
+pub mod personal;
 pub mod shop;
 pub mod sidecar;
+pub mod tls;
+pub mod wire;
 
 pub use client::{Reply, exchange, get, post, raw};
 pub use shop::{Answer, Asked, Shop};
 pub use sidecar::Sidecar;
+pub use wire::Wire;

@@ -2,4 +2,15 @@
 
 mod harness;
 
+mod budgets;
+mod caching;
+mod drain;
+mod encodings;
+mod framing;
+mod http2;
+mod limits;
 mod smoke;
+mod streaming;
+mod tls;
+mod upgrades;
+mod upstreams;
