@@ -98,7 +98,8 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .auto_date_header(false)
         .max_headers(limits.header_count_max)
         .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER))
-        .half_close(true);
+        // A client that ends its side has left: its request ends here and at the shop, at once.
+        .half_close(false);
     http.http2()
         .timer(TokioTimer::new())
         .auto_date_header(false)

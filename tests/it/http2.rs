@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use crate::harness::http2::{GrpcShop, ask, connect, get, request};
+use crate::harness::http2::{GrpcShop, TOGETHER, ask, connect, get, request};
 use crate::harness::personal::metric_becomes;
 use crate::harness::{self, Answer, Shop, Sidecar};
 
@@ -103,6 +103,23 @@ async fn two_hundred_requests_on_one_connection_each_get_their_own_reply() {
         }
         tasks.join_all().await;
     }
+}
+
+#[tokio::test]
+async fn a_burst_of_small_grpc_replies_is_no_attack() {
+    let shop = GrpcShop::start().await;
+    let sidecar = Sidecar::before(shop.address).start().await;
+    let sender = connect(sidecar.data).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..TOGETHER {
+        let sender = sender.clone();
+        tasks.spawn(async move {
+            let call = request("POST", "/x/Together", &GRPC);
+            let reply = ask(&sender, call, b"\0\0\0\0\x01x", None).await.unwrap();
+            assert_eq!(reply.trailers.expect("trailers")["grpc-status"], "0");
+        });
+    }
+    tasks.join_all().await;
 }
 
 #[tokio::test]
