@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use crate::harness::http2::{GrpcShop, TOGETHER, ask, connect, get, request};
+use crate::harness::http2::{GrpcShop, TOGETHER, ask, collect, connect, get, many, request};
 use crate::harness::personal::metric_becomes;
 use crate::harness::{self, Answer, Shop, Sidecar};
 
@@ -120,6 +120,29 @@ async fn a_burst_of_small_grpc_replies_is_no_attack() {
         });
     }
     tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_small_messages_to_a_slow_reader_harms_no_other_call() {
+    let shop = GrpcShop::start().await;
+    let sidecar = Sidecar::before(shop.address).listen_threads(1).start().await;
+    let stream = tokio::net::TcpStream::connect(sidecar.data).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let (slow, connection) =
+        builder.initial_window_size(16).handshake::<_, bytes::Bytes>(stream).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let mut slow = slow.ready().await.unwrap();
+    let (reply, _) = slow.send_request(request("POST", "/x/Many", &GRPC), true).unwrap();
+    let stalled = reply.await.expect("a head").into_body();
+    let other = connect(sidecar.data).await;
+    for n in 0..50 {
+        let said = ask(&other, request("POST", "/x/Say", &GRPC), b"\0\0\0\0\0", None).await;
+        let trailers = said.expect("an answer").trailers;
+        assert_eq!(trailers.expect("trailers")["grpc-status"], "0", "call {n}");
+    }
+    let (body, trailers) = collect(stalled).await.expect("the rest of the slow stream");
+    assert!(body == (0..1_000).flat_map(many).collect::<Vec<u8>>());
+    assert_eq!(trailers.expect("trailers")["grpc-status"], "0");
 }
 
 #[tokio::test]

@@ -76,7 +76,13 @@ pub async fn ask(
     Ok(Message { head, body, trailers })
 }
 
-async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+/// The message number `n` of `/x/Many`.
+pub fn many(n: u32) -> Vec<u8> {
+    [&[0, 0, 0, 0, 4], &n.to_be_bytes()[..]].concat()
+}
+
+/// Reads a body to its end.
+pub async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
     let mut all = Vec::new();
     while let Some(data) = body.data().await {
         let data = data?;
@@ -87,7 +93,7 @@ async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>
 }
 
 /// A shop of gRPC methods: `/x/Say` echoes, `/x/Fail` errs with trailers only, `/x/Stream` sends
-/// three messages, `/x/Wait` never answers, `/x/Together` echoes once [`TOGETHER`] have asked.
+/// three messages, `/x/Many` a thousand at once, `/x/Wait` never answers, `/x/Together` echoes once [`TOGETHER`] have asked.
 pub struct GrpcShop {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Message<http::request::Parts>>>>,
@@ -164,6 +170,13 @@ async fn answer(
             for n in 0..3_u8 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 out.send_data(Bytes::from(vec![0, 0, 0, 0, 1, n]), false)?;
+            }
+            out.send_trailers(status("0"))
+        }
+        "/x/Many" => {
+            let mut out = respond.send_response(ok().body(()).unwrap(), false)?;
+            for n in 0..1_000_u32 {
+                out.send_data(Bytes::from(many(n)), false)?;
             }
             out.send_trailers(status("0"))
         }
