@@ -21,13 +21,15 @@ use super::idle::Busy;
 use crate::client::shop::{BoxError, ShopBody};
 use crate::shutdown::InFlight;
 
-/// Why a request body was cut off by us.
+/// Why a request body never reached its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Longer than `request_bytes_max`.
     TooLarge = 1,
     /// Silent for `body_timeout_seconds`.
     Silent = 2,
+    /// Broken off, or framed as nothing that HTTP knows.
+    Broken = 3,
 }
 
 /// Set by a request body that was cut off, read by whoever sees the request fail.
@@ -39,11 +41,12 @@ impl CutFlag {
         match self.0.load(Ordering::Acquire) {
             1 => Some(Cut::TooLarge),
             2 => Some(Cut::Silent),
+            3 => Some(Cut::Broken),
             _ => None,
         }
     }
 
-    fn set(&self, cut: Cut) {
+    pub(crate) fn set(&self, cut: Cut) {
         self.0.store(cut as u8, Ordering::Release);
     }
 }
@@ -151,6 +154,9 @@ impl RequestStream {
                 }
             },
         };
+        if let Some(Err(_)) = &frame {
+            self.cut.set(Cut::Broken);
+        }
         if let Some(Ok(frame)) = &frame {
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
             match self.left.checked_sub(length) {

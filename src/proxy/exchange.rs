@@ -25,7 +25,7 @@ use crate::client::shop::Repeat;
 use crate::observe::{Event, Observer};
 use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Reranked, Search, Treatment};
-use crate::wire::encoding::{self, Coding};
+use crate::wire::encoding::{self, Coding, EncodingError};
 
 impl Pipeline {
     /// A search: forwarded, then ranked, or looked at, or only passed.
@@ -101,7 +101,7 @@ impl Pipeline {
         bytes: &Bytes,
     ) -> Result<(Reranked, Bytes), FailOpen> {
         let bytes_max = self.limits().reply_bytes_max;
-        let plain = encoding::decode(coding, bytes, bytes_max).map_err(|_| FailOpen::Encoding)?;
+        let plain = encoding::decode(coding, bytes, bytes_max).map_err(undecoded)?;
         let mut reranked = self.personalizer.rerank(search, &plain)?;
         self.observer.shown(search.pupil(), std::mem::take(&mut reranked.shown));
         let body = reranked.body.take().ok_or(reranked.unmoved)?;
@@ -209,6 +209,13 @@ fn readable(parts: &Parts) -> Result<Coding, FailOpen> {
         return Err(FailOpen::Encoding);
     }
     Coding::parse(coding).map_err(|_| FailOpen::Encoding)
+}
+
+fn undecoded(error: EncodingError) -> FailOpen {
+    match error {
+        EncodingError::TooLarge => FailOpen::TooLarge,
+        EncodingError::Unknown | EncodingError::Corrupt => FailOpen::Encoding,
+    }
 }
 
 /// Learns from an event. A panic in it costs this event and nothing else.

@@ -64,7 +64,6 @@ impl Pipeline {
         repeat: Repeat,
     ) -> Result<Response<Incoming>, Response<ReplyBody>> {
         let Outgoing { mut head, body, cut } = outgoing;
-        let version = head.version;
         let upgrade = framing::upgrade(&head);
         let client = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade.is_some());
         framing::request_head(&mut head, hop);
@@ -85,8 +84,9 @@ impl Pipeline {
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(self.switch(client, reply));
         }
-        framing::reply_head(reply.headers_mut(), version);
-        // A proxy speaks its own version, whatever the next server speaks (RFC 9110 §2.5).
+        let received = reply.version();
+        framing::reply_head(reply.headers_mut(), received);
+        // The shop's version ends at this hop: an HTTP/1.0 reply would end the client's connection.
         *reply.version_mut() = Version::HTTP_11;
         Ok(reply)
     }
@@ -119,6 +119,7 @@ impl Pipeline {
             Some(Cut::Silent) => {
                 return self.refuse(StatusCode::REQUEST_TIMEOUT, "request_silent");
             }
+            Some(Cut::Broken) => return self.refuse(StatusCode::BAD_REQUEST, "request_broken"),
             None => {}
         }
         let (status, reason) = match error {

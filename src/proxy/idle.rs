@@ -31,6 +31,7 @@ pub(crate) struct Activity {
     /// When the head being read began.
     head_us: AtomicU64,
     any_byte: AtomicBool,
+    served: AtomicBool,
     http2: AtomicBool,
 }
 
@@ -46,6 +47,7 @@ impl Activity {
             quiet_us: AtomicU64::new(now),
             head_us: AtomicU64::new(NEVER),
             any_byte: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             http2: AtomicBool::new(false),
         }
     }
@@ -53,8 +55,14 @@ impl Activity {
     /// A request's head is complete; it is served until the guard is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.head_us.store(NEVER, Ordering::Relaxed);
+        self.served.store(true, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
+    }
+
+    /// Has a request come by this connection?
+    pub(crate) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
     }
 
     fn received(&self, data: &[u8]) {

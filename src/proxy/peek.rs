@@ -10,7 +10,7 @@ use http::request::Parts;
 use http_body::Body;
 use hyper::body::Incoming;
 
-use super::body::{CutFlag, RequestBody};
+use super::body::{Cut, CutFlag, RequestBody};
 use super::forward::Outgoing;
 use super::hold::{Held, hold};
 use crate::config::Limits;
@@ -39,8 +39,9 @@ pub(super) async fn peek(
             (Outgoing::ahead(head, ahead, rest, limits), None)
         }
         Held::Broken(ahead, error) => {
-            let body = RequestBody::broken(ahead, error);
-            (Outgoing { head, body, cut: CutFlag::default() }, None)
+            let (body, cut) = (RequestBody::broken(ahead, error), CutFlag::default());
+            cut.set(Cut::Broken);
+            (Outgoing { head, body, cut }, None)
         }
     }
 }

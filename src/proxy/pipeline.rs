@@ -71,8 +71,8 @@ impl Pipeline {
         let version = request.version();
         let conflict = connection.seen.conflict(request.headers());
         let mut reply = self.answer(request, connection.hop).await;
-        if version != Version::HTTP_2 && (conflict || !self.lifecycle.is_ready()) {
-            reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if conflict || !self.lifecycle.is_ready() {
+            reply = closing(reply, version);
         }
         self.metrics.requests.with_label_values(&[class_of(reply.status())]).inc();
         reply.map(|body| body.counted(in_flight))
@@ -81,7 +81,7 @@ impl Pipeline {
     async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
         if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
-            return self.refuse(refusal.status(), refusal.reason());
+            return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
         }
         if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
             return own::serve(self.own.clone(), path, head, body).await;
@@ -93,7 +93,7 @@ impl Pipeline {
         }
     }
 
-    /// A request of no route: forwarded, nothing more.
+    /// A request of no route: forwarded, nothing more. A method that is safe is a read.
     async fn pass(&self, head: Parts, body: Incoming, hop: Hop) -> Response<ReplyBody> {
         let repeat = if head.method.is_safe() { Repeat::Once } else { Repeat::Never };
         let outgoing = Outgoing::streamed(head, body, self.limits());
@@ -158,6 +158,14 @@ impl Pipeline {
 }
 
 const X_LEAFRANK_MODE: HeaderName = HeaderName::from_static("x-leafrank-mode");
+
+/// Ends the connection with this reply; HTTP/2 has a frame of its own for that.
+fn closing(mut reply: Response<ReplyBody>, version: Version) -> Response<ReplyBody> {
+    if version != Version::HTTP_2 {
+        reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    reply
+}
 
 fn class_of(status: StatusCode) -> &'static str {
     match status.as_u16() / 100 {

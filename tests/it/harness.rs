@@ -4,11 +4,16 @@
 pub mod client;
 pub mod fixtures;
 pub mod golden;
+pub mod http2;
+pub mod personal;
 pub mod shop;
 pub mod shopper;
 pub mod sidecar;
+pub mod tls;
+pub mod wire;
 
 pub use client::{Reply, exchange, get, post};
 pub use shop::{Answer, Asked, Shop};
 pub use shopper::Shopper;
 pub use sidecar::Sidecar;
+pub use wire::Wire;

@@ -1,16 +1,29 @@
 //! Stories over real sockets: the real program, a shop that does as told, raw bytes.
 
+#![expect(unreachable_pub, reason = "one binary: the harness says what stories may use")]
+
 mod harness;
 
 mod annotate;
 mod any_api;
+mod budgets;
+mod caching;
+mod drain;
+mod encodings;
 mod fail_open;
 mod feedback;
+mod framing;
+mod http2;
 mod identity;
+mod limits;
 mod modes;
 mod rules;
 mod scenarios;
 mod session;
 mod smoke;
+mod streaming;
+mod tls;
 mod track_api;
 mod transparency;
+mod upgrades;
+mod upstreams;

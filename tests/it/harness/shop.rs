@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio_rustls::TlsAcceptor;
 
 use super::client::find;
 
@@ -102,6 +103,55 @@ impl Shop {
         Self { address, asked, task }
     }
 
+    /// Starts a shop on a unix socket at `path`; its `address` means nothing.
+    pub async fn start_unix(
+        path: &std::path::Path,
+        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = UnixListener::bind(path).expect("bind the shop");
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (seen, script) = (asked.clone(), Arc::<Script>::from(Box::new(script) as Box<Script>));
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let count = connections.len();
+                connections.spawn(converse(stream, count, seen.clone(), script.clone()));
+            }
+        });
+        Self { address: "127.0.0.1:0".parse().unwrap(), asked, task }
+    }
+
+    /// Starts a shop behind TLS on a free port.
+    pub async fn start_tls(
+        acceptor: TlsAcceptor,
+        script: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind the shop");
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (seen, script) = (asked.clone(), Arc::<Script>::from(Box::new(script) as Box<Script>));
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let count = connections.len();
+                let (acceptor, seen, script) = (acceptor.clone(), seen.clone(), script.clone());
+                connections.spawn(async move {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        converse(stream, count, seen, script).await;
+                    }
+                });
+            }
+        });
+        Self { address, asked, task }
+    }
+
+    /// Ends it: the port is closed and so are its connections.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        // Aborted is what it should be.
+        drop((&mut self.task).await);
+    }
+
     /// All requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
@@ -114,8 +164,8 @@ impl Drop for Shop {
     }
 }
 
-async fn converse(
-    mut stream: TcpStream,
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     connection: usize,
     seen: Arc<Mutex<Vec<Asked>>>,
     script: Arc<Script>,
@@ -142,8 +192,8 @@ async fn converse(
 }
 
 /// Reads one request with a length, a chunked body, or none.
-async fn read_request(
-    stream: &mut TcpStream,
+async fn read_request<S: AsyncRead + Unpin>(
+    stream: &mut S,
     buffer: &mut Vec<u8>,
     connection: usize,
 ) -> Option<Asked> {
@@ -191,7 +241,7 @@ async fn read_request(
     Some(Asked { line, headers, body, connection })
 }
 
-async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+async fn more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Option<()> {
     let mut chunk = [0; 16 * 1024];
     match stream.read(&mut chunk).await {
         Ok(n) if n > 0 => {

@@ -11,6 +11,9 @@ use super::client::{self, Reply};
 
 /// A sidecar to be started.
 pub struct Builder {
+    upstreams: Vec<String>,
+    threads: usize,
+    listen: String,
     upstream: String,
     settings: String,
     rules: Option<String>,
@@ -32,7 +35,10 @@ impl Sidecar {
     /// A sidecar in front of `upstream` (`host:port`, a URL or `unix:/path`).
     pub fn before(upstream: impl ToString) -> Builder {
         Builder {
-            upstream: upstream.to_string(),
+            upstreams: vec![upstream.to_string()],
+            threads: 2,
+            listen: String::new(),
+            upstream: String::new(),
             settings: String::new(),
             rules: None,
             arguments: Vec::new(),
@@ -105,6 +111,30 @@ impl Drop for Sidecar {
 }
 
 impl Builder {
+    /// A second, third … address of the shop.
+    pub fn and_before(mut self, upstream: impl ToString) -> Self {
+        self.upstreams.push(upstream.to_string());
+        self
+    }
+
+    /// Serves the data port with so many workers; 2 unless said.
+    pub fn listen_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Adds a key to the `listen` section.
+    pub fn listen(mut self, yaml: &str) -> Self {
+        self.listen.push_str(&format!("  {yaml}\n"));
+        self
+    }
+
+    /// Adds a key to the `upstream` section.
+    pub fn upstream(mut self, yaml: &str) -> Self {
+        self.upstream.push_str(&format!("  {yaml}\n"));
+        self
+    }
+
     /// Adds YAML to the settings, top level.
     pub fn settings(mut self, yaml: &str) -> Self {
         self.settings.push_str(yaml);
@@ -153,12 +183,14 @@ impl Builder {
         let directory = tempfile::tempdir().expect("a directory");
         let config = directory.path().join("config");
         std::fs::create_dir_all(&config).unwrap();
+        let socket = directory.path().join("data.sock");
+        let socket = socket.display();
         let [mut data, api, admin, ops] = free_ports();
         data.set_port(self.data_port.unwrap_or(data.port()));
         let mut text = format!(
-            "listen:\n  data: [\"{data}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
-             threads: 2\nupstream:\n  addresses: [\"{}\"]\n",
-            self.upstream
+            "listen:\n  data: [\"{data}\", \"unix:{socket}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
+             threads: {}\n{}upstream:\n  addresses: {:?}\n{}",
+            self.threads, self.listen, self.upstreams, self.upstream
         );
         let sections = [
             ("data_dir:", "data_dir: state\n"),
