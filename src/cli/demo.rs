@@ -116,12 +116,9 @@ fn start(catalog: &Catalog, settings: Settings, places: &Places, once: bool) -> 
         anyhow::Ok(())
     });
     stop.send_replace(true);
-    if outcome.is_err() {
-        // The sidecar listens to signals only; the process ends with what went wrong.
-        return outcome;
-    }
-    running.join().map_err(|_| anyhow::anyhow!("the sidecar ended with a panic"))?;
-    outcome
+    // The sidecar listens to signals only: after an error nobody waits for it.
+    outcome?;
+    running.join().map_err(|_| anyhow::anyhow!("the sidecar ended with a panic"))
 }
 
 async fn wait_for(places: &Places) -> anyhow::Result<()> {

@@ -84,6 +84,7 @@ pub(crate) fn branded(
         key: ProductKey::of(id),
         name: name.into(),
         facets: facets.into(),
+        sizes: Box::default(),
         category: Some(FacetKey::of(Axis::Category, &path)),
         price: Some(4.0),
         terms: knowledge::words(&format!("{name} {path}")).into(),

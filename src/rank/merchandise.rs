@@ -97,7 +97,7 @@ fn applies(when: &When, request: &RankRequest<'_>, taste: Option<&Taste<'_>>) ->
 
 /// True when the rule means this product.
 pub(super) fn selects(select: &Select, facts: &ProductFacts) -> bool {
-    let has = |facets: &[_]| facets.iter().any(|facet| facts.facets.contains(facet));
+    let has = |facets: &[_]| facets.iter().any(|facet| facts.has(*facet));
     let every = select.products.is_empty() && select.facets.is_empty();
     let named = every || select.products.contains(&facts.key) || has(&select.facets);
     named && !has(&select.without)

@@ -186,7 +186,7 @@ impl<'a> Intents<'a> {
         if !self.topic.is_empty() {
             return holds(facts, &self.topic);
         }
-        self.query.attributes.iter().any(|a| facts.facets.contains(a))
+        self.query.attributes.iter().any(|a| facts.has(*a))
             || self.brands().any(|brand| is_of(facts, brand))
             || (!self.query.words.is_empty() && holds(facts, &self.query.words))
     }
@@ -198,7 +198,7 @@ impl<'a> Intents<'a> {
             return Vec::new();
         }
         let count = |hit: &Candidate<'_>| {
-            let attributes = query.attributes.iter().filter(|a| hit.facts.facets.contains(a));
+            let attributes = query.attributes.iter().filter(|a| hit.facts.has(**a));
             let sizes = query.sizes.iter().filter(|size| holds(hit.facts, size));
             let branded = self.brands().any(|brand| is_of(hit.facts, brand));
             (attributes.count() + sizes.count() + usize::from(branded)).min(7) as u8

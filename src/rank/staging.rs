@@ -35,6 +35,7 @@ pub(super) fn unknown(id: &str) -> Good {
         key: ProductKey::of(id),
         name: id.into(),
         facets: Box::default(),
+        sizes: Box::default(),
         category: None,
         price: None,
         terms: Box::default(),

@@ -46,6 +46,7 @@ struct AttributeRule {
     name: Box<str>,
     unless: u64,
     implies: u64,
+    size: bool,
 }
 
 impl Knowledge {
@@ -113,6 +114,11 @@ impl Knowledge {
         self.attributes.iter().map(|rule| &*rule.name)
     }
 
+    /// True for an attribute that says how much it is: it can be asked for, and is no taste.
+    pub fn is_size(&self, attribute: &str) -> bool {
+        self.attributes.iter().any(|rule| rule.size && &*rule.name == attribute)
+    }
+
     /// The attributes of a product, in the table's order; values are already normalised.
     ///
     /// `terms` are the shop's own words for the product (search terms, labels) and count like the
@@ -172,6 +178,7 @@ impl Knowledge {
                 name: name.value.as_str().into(),
                 unless,
                 implies,
+                size: entry.size,
             });
         }
         self.names.finish();

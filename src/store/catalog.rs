@@ -128,8 +128,10 @@ impl Catalog {
         facets.extend(brand.map(|brand| self.facet(Axis::Brand, &brand)));
         let said = hit.attributes.iter().map(|a| normalise(a)).filter(|a| !a.is_empty());
         facets.extend(said.map(|attribute| self.facet(Axis::Attribute, &attribute)));
+        let mut sizes = Vec::new();
         for attribute in knowledge.infer(name, hit.category.as_deref(), &terms) {
-            facets.push(self.facet(Axis::Attribute, attribute));
+            let list = if knowledge.is_size(attribute) { &mut sizes } else { &mut facets };
+            list.push(self.facet(Axis::Attribute, attribute));
         }
         let price = hit.price.filter(|price| price.is_finite() && *price > 0.0);
         if let (Some(category), Some(price)) = (leaf, price)
@@ -145,6 +147,7 @@ impl Catalog {
             key,
             name: name.into(),
             facets: facets.into(),
+            sizes: sizes.into(),
             category: leaf,
             price,
             terms: terms.into(),
@@ -288,6 +291,15 @@ mod tests {
         assert_eq!(catalog.describe(&listed, &knowledge), known);
         let tagged = HitView { attributes: vec!["new".into()], ..listed };
         assert_ne!(catalog.describe(&tagged, &knowledge), known);
+    }
+
+    #[test]
+    fn a_size_can_be_asked_for_and_is_no_taste() {
+        let catalog = Catalog::new(10);
+        let facts =
+            catalog.describe(&hit("1", "Oat Milk 0.5 gal", "Dairy", 3.0), &Knowledge::shipped());
+        let size = FacetKey::of(Axis::Attribute, "half-gallon");
+        assert!(facts.has(size) && !facts.facets.contains(&size));
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct ProductFacts {
     pub name: Box<str>,
     /// Facets of all axes, sorted by axis then key, without doubles.
     pub facets: Box<[FacetKey]>,
+    /// Attributes that a query may name and that are no taste: sizes. Sorted, without doubles.
+    pub sizes: Box<[FacetKey]>,
     /// The most specific category, if any: the unit in which prices and priors are compared.
     pub category: Option<FacetKey>,
     /// The price in the shop's own currency unit, if it is a positive finite number.
@@ -110,6 +112,11 @@ pub struct ProductFacts {
 }
 
 impl ProductFacts {
+    /// True when the product has this facet or size.
+    pub fn has(&self, facet: FacetKey) -> bool {
+        self.facets.contains(&facet) || self.sizes.contains(&facet)
+    }
+
     /// The facets that lie on `axis`.
     pub fn on_axis(&self, axis: Axis) -> impl Iterator<Item = FacetKey> + '_ {
         self.facets.iter().copied().filter(move |facet| facet.axis() == axis)

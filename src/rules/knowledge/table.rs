@@ -30,6 +30,7 @@ pub(super) struct Attribute {
     pub(super) categories: Phrases,
     pub(super) unless: Phrases,
     pub(super) implies: Phrases,
+    pub(super) size: bool,
 }
 
 /// One attribute of `query_terms.yaml`.
