@@ -76,7 +76,7 @@ pub struct Sidecar {
 
 /// When a sidecar ends.
 pub enum Until {
-    /// On SIGTERM or SIGINT, after the drain; at once on a second one.
+    /// On SIGTERM or SIGINT, after the drain; within two seconds on a second one.
     Signal,
     /// When this channel says so or closes, after the drain.
     Told(tokio::sync::watch::Receiver<bool>),
@@ -271,10 +271,12 @@ impl ShutdownSignalWatch for Drain {
                 if left > 0 {
                     tracing::warn!(left, "requests were still in flight when drain_ms ended");
                 }
-                ShutdownSignal::GracefulTerminate
             }
-            () = self.told_again() => ShutdownSignal::FastShutdown,
+            () = self.told_again() => tracing::warn!("told twice: requests in flight are given up"),
         }
+        // Never pingora's fast shutdown: it leaves the accept loops running on a runtime that ends,
+        // and they may spin there for ever.
+        ShutdownSignal::GracefulTerminate
     }
 }
 

@@ -85,6 +85,13 @@ struct Address {
     balanced: LbAddress,
 }
 
+/// What the shop may send ahead on one HTTP/2 stream: bounds memory, and fills a fast network.
+const H2_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
+/// On all streams together: no bound, for the streams' own windows are. h2 measures by it how many
+/// small frames a peer may send ahead of a slow reader before it calls that an attack and ends the
+/// connection with every call on it; the shop is no attacker.
+const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
+
 /// What one worker thread holds for one shop.
 struct Pools<B> {
     http1: Client<Connector, B>,
@@ -267,7 +274,8 @@ impl<B: ShopBody> Shop<B> {
             .map_err(|error| ShopError::Unreachable(error.into()))?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .adaptive_window(true)
+            .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| ShopError::Unreachable(error.into()))?;

@@ -98,11 +98,11 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .auto_date_header(false)
         .max_headers(limits.header_count_max)
         .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER))
-        .half_close(true);
+        // A client that ends its side has left: its request ends here and at the shop, at once.
+        .half_close(false);
     http.http2()
         .timer(TokioTimer::new())
         .auto_date_header(false)
-        .adaptive_window(true)
         .max_concurrent_streams(limits.h2_streams_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle_timeout / 2)

@@ -155,6 +155,10 @@ pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
 
 /// Makes a reply's head fit for the client.
 pub(crate) fn reply_head(headers: &mut HeaderMap, version: Version) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        // RFC 9112 §6.3: the chunks win, and a length beside them must not go on.
+        headers.remove(header::CONTENT_LENGTH);
+    }
     strip(headers);
     append_via(headers, version);
 }

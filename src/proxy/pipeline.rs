@@ -93,10 +93,11 @@ impl Pipeline {
         }
     }
 
-    /// A request of no route: forwarded, nothing more.
+    /// A request of no route: forwarded, nothing more. A method that is safe is a read.
     async fn pass(&self, head: Parts, body: Incoming, hop: Hop) -> Response<ReplyBody> {
+        let repeat = if head.method.is_safe() { Repeat::Once } else { Repeat::Never };
         let outgoing = Outgoing::streamed(head, body, self.limits());
-        match self.forward(outgoing, hop, Repeat::Never).await {
+        match self.forward(outgoing, hop, repeat).await {
             Ok(reply) => reply.map(|body| ReplyBody::stream(VecDeque::new(), body)),
             Err(own) => own,
         }

@@ -241,6 +241,59 @@ fn values<'a>(headers: &'a [(String, String)], name: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
+async fn a_shops_malformed_replies_never_become_two_meanings() {
+    let cases: [(&str, &str, u16, &str); 8] = [
+        (
+            "both",
+            "200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            200,
+            "hello",
+        ),
+        (
+            "equal lengths",
+            "200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello",
+            200,
+            "hello",
+        ),
+        ("two lengths", "200 OK\r\ncontent-length: 5\r\ncontent-length: 3\r\n\r\nhello", 502, ""),
+        ("no number", "200 OK\r\ncontent-length: x\r\n\r\nhello", 502, ""),
+        ("no status", "what\r\n\r\n", 502, ""),
+        ("a NUL", "200 OK\r\nx-a: a\0b\r\n\r\n", 502, ""),
+        (
+            "hints before",
+            "103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+            200,
+            "hi",
+        ),
+        (
+            "more than announced",
+            "200 OK\r\ncontent-length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil",
+            200,
+            "hi",
+        ),
+    ];
+    let shop = Shop::start(move |asked| {
+        let case = cases[asked.path()[1..].parse::<usize>().unwrap()];
+        Answer::Pieces(vec![(Duration::ZERO, format!("HTTP/1.1 {}", case.1).into_bytes())])
+    })
+    .await;
+    let sidecar = Sidecar::before(shop.address).start().await;
+    let mut wire = Wire::to(sidecar.data).await;
+    for (n, (name, _, status, body)) in cases.iter().enumerate() {
+        wire.send(format!("GET /{n} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let reply = wire.reply().await;
+        assert_eq!(reply.status, *status, "{name}");
+        if *status == 200 {
+            assert_eq!(reply.text(), *body, "{name}");
+        } else {
+            assert!(reply.outcome().starts_with("error; "), "{name}");
+        }
+        let both = reply.header("content-length").and(reply.header("transfer-encoding"));
+        assert_eq!(both, None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_traceparent_is_kept_and_a_missing_one_made() {
     let shop = Shop::start(|_| Answer::reply("200 OK", &[], b"")).await;
     let sidecar = Sidecar::before(shop.address).start().await;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-use crate::harness::http2::{GrpcShop, ask, connect, get, request};
+use crate::harness::http2::{GrpcShop, TOGETHER, ask, collect, connect, get, many, request};
 use crate::harness::personal::metric_becomes;
 use crate::harness::{self, Answer, Shop, Sidecar};
 
@@ -103,6 +103,46 @@ async fn two_hundred_requests_on_one_connection_each_get_their_own_reply() {
         }
         tasks.join_all().await;
     }
+}
+
+#[tokio::test]
+async fn a_burst_of_small_grpc_replies_is_no_attack() {
+    let shop = GrpcShop::start().await;
+    let sidecar = Sidecar::before(shop.address).start().await;
+    let sender = connect(sidecar.data).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..TOGETHER {
+        let sender = sender.clone();
+        tasks.spawn(async move {
+            let call = request("POST", "/x/Together", &GRPC);
+            let reply = ask(&sender, call, b"\0\0\0\0\x01x", None).await.unwrap();
+            assert_eq!(reply.trailers.expect("trailers")["grpc-status"], "0");
+        });
+    }
+    tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_small_messages_to_a_slow_reader_harms_no_other_call() {
+    let shop = GrpcShop::start().await;
+    let sidecar = Sidecar::before(shop.address).listen_threads(1).start().await;
+    let stream = tokio::net::TcpStream::connect(sidecar.data).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    let (slow, connection) =
+        builder.initial_window_size(16).handshake::<_, bytes::Bytes>(stream).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let mut slow = slow.ready().await.unwrap();
+    let (reply, _) = slow.send_request(request("POST", "/x/Many", &GRPC), true).unwrap();
+    let stalled = reply.await.expect("a head").into_body();
+    let other = connect(sidecar.data).await;
+    for n in 0..50 {
+        let said = ask(&other, request("POST", "/x/Say", &GRPC), b"\0\0\0\0\0", None).await;
+        let trailers = said.expect("an answer").trailers;
+        assert_eq!(trailers.expect("trailers")["grpc-status"], "0", "call {n}");
+    }
+    let (body, trailers) = collect(stalled).await.expect("the rest of the slow stream");
+    assert!(body == (0..1_000).flat_map(many).collect::<Vec<u8>>());
+    assert_eq!(trailers.expect("trailers")["grpc-status"], "0");
 }
 
 #[tokio::test]

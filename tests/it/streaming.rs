@@ -91,6 +91,31 @@ async fn an_endless_body_flows_until_the_client_leaves_and_then_frees_everything
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_a_silent_stream_or_an_unanswered_request_frees_it() {
+    let (shop, sidecar) = before(|asked| match asked.path() {
+        "/events" => {
+            let head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+            Answer::Pieces(vec![
+                (Duration::ZERO, head.to_vec()),
+                (Duration::from_secs(60), b"data: late\n\n".to_vec()),
+            ])
+        }
+        _ => Answer::Silence,
+    })
+    .await;
+    for path in ["/events", "/silence"] {
+        let mut wire = Wire::to(sidecar.data).await;
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        metric_becomes(&sidecar, "leafrank_in_flight_requests", 1.0).await;
+        while shop.asked().last().is_none_or(|asked| asked.path() != path) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(wire);
+        metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
+    }
+}
+
+#[tokio::test]
 async fn an_upload_streams_through_before_it_has_ended() {
     let shop = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = shop.local_addr().unwrap();

@@ -127,6 +127,15 @@ async fn a_post_that_changes_something_is_never_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_only_read_is_a_read_without_a_route() {
+    let shop = once_a_connection().await;
+    let sidecar = Sidecar::before(shop.address).listen_threads(1).start().await;
+    for n in 0..10 {
+        assert_eq!(get(sidecar.data, &format!("/page/{n}")).await.status, 200, "page {n}");
+    }
+}
+
+#[tokio::test]
 async fn searches_survive_a_shop_that_closes_idle_connections_in_our_face() {
     let idle = Duration::from_millis(60);
     let shop = Shop::start(move |_| {
@@ -151,8 +160,8 @@ async fn searches_survive_a_shop_that_closes_idle_connections_in_our_face() {
 #[tokio::test]
 async fn a_shop_that_restarts_is_found_again() {
     let script = |_: &_| Answer::reply("200 OK", &[], b"up");
-    let shop = Shop::start(script).await;
-    let address = shop.address;
+    let [address] = free_ports();
+    let shop = Shop::start_at(address, script).await;
     let sidecar = Sidecar::before(address).start().await;
     let mut wires = Vec::new();
     for _ in 0..4 {

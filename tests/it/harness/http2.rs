@@ -9,6 +9,10 @@ use h2::client::SendRequest;
 use http::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
+
+/// Requests that `/x/Together` waits for.
+pub const TOGETHER: usize = 250;
 
 /// A whole reply, or a whole request.
 #[derive(Clone, Debug)]
@@ -28,7 +32,10 @@ pub async fn over<S>(stream: S) -> SendRequest<Bytes>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = h2::client::handshake(stream).await.expect("handshake");
+    // Room for the small frames of many replies at once: this client is not what is tested.
+    let mut builder = h2::client::Builder::new();
+    builder.initial_connection_window_size(1 << 20);
+    let (sender, connection) = builder.handshake(stream).await.expect("handshake");
     tokio::spawn(async move { drop(connection.await) });
     sender.ready().await.expect("ready")
 }
@@ -69,7 +76,13 @@ pub async fn ask(
     Ok(Message { head, body, trailers })
 }
 
-async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
+/// The message number `n` of `/x/Many`.
+pub fn many(n: u32) -> Vec<u8> {
+    [&[0, 0, 0, 0, 4], &n.to_be_bytes()[..]].concat()
+}
+
+/// Reads a body to its end.
+pub async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>), h2::Error> {
     let mut all = Vec::new();
     while let Some(data) = body.data().await {
         let data = data?;
@@ -80,7 +93,7 @@ async fn collect(mut body: h2::RecvStream) -> Result<(Vec<u8>, Option<HeaderMap>
 }
 
 /// A shop of gRPC methods: `/x/Say` echoes, `/x/Fail` errs with trailers only, `/x/Stream` sends
-/// three messages, `/x/Wait` never answers.
+/// three messages, `/x/Many` a thousand at once, `/x/Wait` never answers, `/x/Together` echoes once [`TOGETHER`] have asked.
 pub struct GrpcShop {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Message<http::request::Parts>>>>,
@@ -94,14 +107,20 @@ impl GrpcShop {
         let address = listener.local_addr().unwrap();
         let shop = Self { address, asked: Arc::default(), resets: Arc::default() };
         let (asked, resets) = (shop.asked.clone(), shop.resets.clone());
+        let together = Arc::new(Barrier::new(TOGETHER));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (asked, resets) = (asked.clone(), resets.clone());
+                let together = together.clone();
                 tokio::spawn(async move {
                     let mut connection = h2::server::handshake(stream).await.expect("h2");
                     while let Some(Ok((request, respond))) = connection.accept().await {
                         let (asked, resets) = (asked.clone(), resets.clone());
+                        let together = together.clone();
                         tokio::spawn(async move {
+                            if request.uri().path() == "/x/Together" {
+                                together.wait().await;
+                            }
                             if answer(request, respond, asked).await.is_err() {
                                 *resets.lock().unwrap() += 1;
                             }
@@ -151,6 +170,13 @@ async fn answer(
             for n in 0..3_u8 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 out.send_data(Bytes::from(vec![0, 0, 0, 0, 1, n]), false)?;
+            }
+            out.send_trailers(status("0"))
+        }
+        "/x/Many" => {
+            let mut out = respond.send_response(ok().body(()).unwrap(), false)?;
+            for n in 0..1_000_u32 {
+                out.send_data(Bytes::from(many(n)), false)?;
             }
             out.send_trailers(status("0"))
         }

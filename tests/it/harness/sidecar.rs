@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::client::{self, Reply};
@@ -209,9 +210,18 @@ impl Builder {
     }
 }
 
-/// Ports that were free a moment ago.
+/// Ports that were free a moment ago, below the range from which systems give out ports by
+/// themselves, so that no connection under way takes one in between.
 pub fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    let held: [TcpListener; N] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    held.map(|listener| listener.local_addr().unwrap())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    std::array::from_fn(|_| {
+        loop {
+            let number = std::process::id() * 61 + NEXT.fetch_add(1, Ordering::Relaxed);
+            let port = 10_000 + (number % 22_000) as u16;
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            if TcpListener::bind(address).is_ok() {
+                return address;
+            }
+        }
+    })
 }
