@@ -95,8 +95,12 @@ const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 /// What one worker thread holds for one shop.
 struct Pools<B> {
     http1: Client<Connector, B>,
-    http2: HashMap<usize, http2::SendRequest<B>>,
+    http2: HashMap<usize, Multiplexed<B>>,
 }
+
+/// The HTTP/2 connection to one address. Locked while it is opened, so that requests that come
+/// meanwhile share it.
+type Multiplexed<B> = Arc<tokio::sync::Mutex<Option<http2::SendRequest<B>>>>;
 
 thread_local! {
     static POOLS: RefCell<HashMap<u64, Box<dyn std::any::Any>>> = RefCell::new(HashMap::new());
@@ -262,11 +266,12 @@ impl<B: ShopBody> Shop<B> {
     }
 
     async fn http2_sender(&self, index: usize) -> Result<http2::SendRequest<B>, ShopError> {
-        let pooled = self.with_pools(|pools| pools.http2.get(&index).cloned());
-        if let Some(mut sender) = pooled
+        let pooled = self.with_pools(|pools| pools.http2.entry(index).or_default().clone());
+        let mut pooled = pooled.lock().await;
+        if let Some(sender) = pooled.as_mut()
             && sender.ready().await.is_ok()
         {
-            return Ok(sender);
+            return Ok(sender.clone());
         }
         let io = self.connect[1]
             .open(&self.addresses[index].address)
@@ -281,7 +286,7 @@ impl<B: ShopBody> Shop<B> {
             .map_err(|error| ShopError::Unreachable(error.into()))?;
         // The connection's own errors reach each of its requests; there is nothing to add here.
         tokio::spawn(async move { drop(connection.await) });
-        self.with_pools(|pools| pools.http2.insert(index, sender.clone()));
+        *pooled = Some(sender.clone());
         Ok(sender)
     }
 
