@@ -6,7 +6,8 @@
 //! because the pooled client would put its pool key into `:authority`.
 //!
 //! A request marked [`Repeat::Once`] is sent a second time when its connection died before a reply
-//! began: a pooled connection that the shop closed in our face. Nothing else is retried.
+//! began: a pooled connection that the shop closed in our face. Where an address cannot even be
+//! connected to, the next one is asked. Nothing else is retried.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -171,13 +172,17 @@ impl<B: ShopBody> Shop<B> {
         repeat: Repeat,
     ) -> Result<Response<Incoming>, ShopError> {
         let http2 = self.wants_http2(&request);
-        let spare = match repeat {
-            Repeat::Once => copy(&request),
-            Repeat::Never => None,
-        };
+        let elsewhere = self.addresses.len() > 1;
+        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&request)).flatten();
         let attempt = async {
             match (self.send_once(request, http2).await, spare) {
-                (Err(ShopError::HungUp(_)), Some(spare)) => self.send_once(spare, http2).await,
+                (Err(ShopError::HungUp(_)), Some(spare)) if repeat == Repeat::Once => {
+                    self.send_once(spare, http2).await
+                }
+                // Nothing was sent: the next address may be asked whatever the request does.
+                (Err(ShopError::Unreachable(_)), Some(spare)) if elsewhere => {
+                    self.send_once(spare, http2).await
+                }
                 (outcome, _) => outcome,
             }
         };

@@ -52,6 +52,19 @@ async fn addresses_take_turns_and_a_dead_one_is_left_out() {
 }
 
 #[tokio::test]
+async fn a_dead_address_costs_no_answer_even_without_health_checks() {
+    let shop = Shop::start(|_| Answer::reply("200 OK", &[], b"alive")).await;
+    let [dead] = free_ports();
+    let sidecar = Sidecar::before(shop.address).and_before(dead).listen_threads(1).start().await;
+    for n in 0..10 {
+        assert_eq!(get(sidecar.data, "/").await.text(), "alive", "page {n}");
+        let order = serde_json::json!({"query": format!("order {n}")});
+        assert_eq!(post(sidecar.data, "/api/v1/order", &order).await.text(), "alive");
+    }
+    assert_eq!(shop.asked().len(), 20, "each was sent once");
+}
+
+#[tokio::test]
 async fn a_shop_that_cannot_be_reached_is_a_502_that_names_us() {
     let [dead, gone] = free_ports();
     let sidecar =
