@@ -5,8 +5,9 @@
 //! hyper-util's pooled client; HTTP/2 through one multiplexed connection an address and worker,
 //! because the pooled client would put its pool key into `:authority`.
 //!
-//! A request marked [`Repeat::Once`] is sent a second time when its connection died before a reply
-//! began: a pooled connection that the shop closed in our face. Nothing else is retried.
+//! A request marked [`Repeat::Once`] is sent a second time, by a new connection, when its own died
+//! before a reply began: one that the shop closed in our face. Where an address cannot even be
+//! connected to, the next one is asked. Nothing else is retried.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -92,11 +93,24 @@ const H2_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// connection with every call on it; the shop is no attacker.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
+/// Which HTTP/1.1 connections may carry a request.
+#[derive(Clone, Copy)]
+enum Pool {
+    Kept,
+    Fresh,
+}
+
 /// What one worker thread holds for one shop.
 struct Pools<B> {
     http1: Client<Connector, B>,
-    http2: HashMap<usize, http2::SendRequest<B>>,
+    /// Opens a connection for each request: what is sent again must not meet a second dead one.
+    fresh: Client<Connector, B>,
+    http2: HashMap<usize, Multiplexed<B>>,
 }
+
+/// The HTTP/2 connection to one address. Locked while it is opened, so that requests that come
+/// meanwhile share it.
+type Multiplexed<B> = Arc<tokio::sync::Mutex<Option<http2::SendRequest<B>>>>;
 
 thread_local! {
     static POOLS: RefCell<HashMap<u64, Box<dyn std::any::Any>>> = RefCell::new(HashMap::new());
@@ -167,13 +181,17 @@ impl<B: ShopBody> Shop<B> {
         repeat: Repeat,
     ) -> Result<Response<Incoming>, ShopError> {
         let http2 = self.wants_http2(&request);
-        let spare = match repeat {
-            Repeat::Once => copy(&request),
-            Repeat::Never => None,
-        };
+        let elsewhere = self.addresses.len() > 1;
+        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&request)).flatten();
         let attempt = async {
-            match (self.send_once(request, http2).await, spare) {
-                (Err(ShopError::HungUp(_)), Some(spare)) => self.send_once(spare, http2).await,
+            match (self.send_once(request, http2, Pool::Kept).await, spare) {
+                (Err(ShopError::HungUp(_)), Some(spare)) if repeat == Repeat::Once => {
+                    self.send_once(spare, http2, Pool::Fresh).await
+                }
+                // Nothing was sent: the next address may be asked whatever the request does.
+                (Err(ShopError::Unreachable(_)), Some(spare)) if elsewhere => {
+                    self.send_once(spare, http2, Pool::Fresh).await
+                }
                 (outcome, _) => outcome,
             }
         };
@@ -198,12 +216,13 @@ impl<B: ShopBody> Shop<B> {
         &self,
         request: Request<B>,
         http2: bool,
+        pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
         let index = self.choose();
         if http2 {
             self.send_http2(request, index).await
         } else {
-            self.send_http1(request, index).await
+            self.send_http1(request, index, pool).await
         }
     }
 
@@ -222,6 +241,7 @@ impl<B: ShopBody> Shop<B> {
         &self,
         mut request: Request<B>,
         index: usize,
+        pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
@@ -230,7 +250,10 @@ impl<B: ShopBody> Shop<B> {
         *request.uri_mut() =
             Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
         *request.version_mut() = http::Version::HTTP_11;
-        let client = self.with_pools(|pools| pools.http1.clone());
+        let client = self.with_pools(|pools| match pool {
+            Pool::Kept => pools.http1.clone(),
+            Pool::Fresh => pools.fresh.clone(),
+        });
         client.request(request).await.map_err(|error| {
             if error.is_connect() {
                 ShopError::Unreachable(error.into())
@@ -262,11 +285,12 @@ impl<B: ShopBody> Shop<B> {
     }
 
     async fn http2_sender(&self, index: usize) -> Result<http2::SendRequest<B>, ShopError> {
-        let pooled = self.with_pools(|pools| pools.http2.get(&index).cloned());
-        if let Some(mut sender) = pooled
+        let pooled = self.with_pools(|pools| pools.http2.entry(index).or_default().clone());
+        let mut pooled = pooled.lock().await;
+        if let Some(sender) = pooled.as_mut()
             && sender.ready().await.is_ok()
         {
-            return Ok(sender);
+            return Ok(sender.clone());
         }
         let io = self.connect[1]
             .open(&self.addresses[index].address)
@@ -281,7 +305,7 @@ impl<B: ShopBody> Shop<B> {
             .map_err(|error| ShopError::Unreachable(error.into()))?;
         // The connection's own errors reach each of its requests; there is nothing to add here.
         tokio::spawn(async move { drop(connection.await) });
-        self.with_pools(|pools| pools.http2.insert(index, sender.clone()));
+        *pooled = Some(sender.clone());
         Ok(sender)
     }
 
@@ -299,13 +323,16 @@ impl<B: ShopBody> Shop<B> {
     fn new_pools(&self) -> Pools<B> {
         let connector =
             Connector { connect: self.connect[0].clone(), addresses: self.addresses.clone() };
-        let http1 = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(self.settings.idle_timeout)
-            .pool_max_idle_per_host(self.settings.idle_connections_max)
-            .set_host(false)
-            .build(connector);
-        Pools { http1, http2: HashMap::new() }
+        let client = |idle_max: usize| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(self.settings.idle_timeout)
+                .pool_max_idle_per_host(idle_max)
+                .set_host(false)
+                .build(connector.clone())
+        };
+        let http1 = client(self.settings.idle_connections_max);
+        Pools { http1, fresh: client(0), http2: HashMap::new() }
     }
 
     /// Closes this thread's idle connections older than now; used when the process drains.

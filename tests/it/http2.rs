@@ -106,9 +106,9 @@ async fn two_hundred_requests_on_one_connection_each_get_their_own_reply() {
 }
 
 #[tokio::test]
-async fn a_burst_of_small_grpc_replies_is_no_attack() {
+async fn a_burst_of_calls_shares_one_connection_to_the_shop() {
     let shop = GrpcShop::start().await;
-    let sidecar = Sidecar::before(shop.address).start().await;
+    let sidecar = Sidecar::before(shop.address).listen_threads(1).start().await;
     let sender = connect(sidecar.data).await;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..TOGETHER {
@@ -116,10 +116,12 @@ async fn a_burst_of_small_grpc_replies_is_no_attack() {
         tasks.spawn(async move {
             let call = request("POST", "/x/Together", &GRPC);
             let reply = ask(&sender, call, b"\0\0\0\0\x01x", None).await.unwrap();
+            assert_eq!(reply.head.status, 200, "{:?}", reply.head.headers);
             assert_eq!(reply.trailers.expect("trailers")["grpc-status"], "0");
         });
     }
     tasks.join_all().await;
+    assert_eq!(shop.connections(), 1);
 }
 
 #[tokio::test]

@@ -98,6 +98,7 @@ pub struct GrpcShop {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Message<http::request::Parts>>>>,
     resets: Arc<Mutex<usize>>,
+    connections: Arc<Mutex<usize>>,
 }
 
 impl GrpcShop {
@@ -105,11 +106,18 @@ impl GrpcShop {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shop = Self { address, asked: Arc::default(), resets: Arc::default() };
+        let shop = Self {
+            address,
+            asked: Arc::default(),
+            resets: Arc::default(),
+            connections: Arc::default(),
+        };
+        let connections = shop.connections.clone();
         let (asked, resets) = (shop.asked.clone(), shop.resets.clone());
         let together = Arc::new(Barrier::new(TOGETHER));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                *connections.lock().unwrap() += 1;
                 let (asked, resets) = (asked.clone(), resets.clone());
                 let together = together.clone();
                 tokio::spawn(async move {
@@ -135,6 +143,11 @@ impl GrpcShop {
     /// Whole requests so far.
     pub fn asked(&self) -> Vec<Message<http::request::Parts>> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        *self.connections.lock().unwrap()
     }
 
     /// Streams that were reset under way.
