@@ -82,6 +82,7 @@ fn product(i: usize) -> ProductFacts {
         terms: knowledge::words(&name).into(),
         name: name.into(),
         facets: facets.into(),
+        sizes: Box::default(),
         category: Some(category),
         price: Some(1.0 + i as f32),
     }

@@ -4,6 +4,8 @@
 //! 100 hits (66 KB). Beside our own way stand the floor (copying the body) and the ordinary way
 //! (serde_json: raw elements, then a typed parse of each). `cargo bench --bench splice`.
 
+#![expect(clippy::expect_used, reason = "a bench that cannot go on stops")]
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 

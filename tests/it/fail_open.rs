@@ -197,7 +197,9 @@ async fn a_reply_in_another_shape_passes_as_it_is() {
 
 #[tokio::test]
 async fn a_reply_whose_head_says_that_it_is_not_ours_to_change_passes() {
-    let heads: [(&str, &str, &[(&str, &str)], &str); 7] = [
+    /// Route of the shop, status, headers, reason.
+    type Head = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+    let heads: [Head; 7] = [
         ("text", "200 OK", &[("content-type", "text/plain")], "content_type"),
         ("untyped", "200 OK", &[], "content_type"),
         ("created", "201 Created", &[("content-type", "application/json")], "status"),

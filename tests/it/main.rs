@@ -1,6 +1,7 @@
 //! Stories over real sockets: the real program, a shop that does as told, raw bytes.
 
 #![expect(unreachable_pub, reason = "one binary: the harness says what stories may use")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a story that cannot go on fails")]
 
 mod harness;
 

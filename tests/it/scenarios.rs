@@ -39,22 +39,22 @@ fn shelf(attribute: &str) -> HashSet<String> {
 /// How a shop may hear of a click.
 #[derive(Clone, Copy, Debug)]
 enum Told {
-    ByOpeningThePage,
-    ByLeafLoafsTrackCall,
-    ByOurApi,
+    OpeningThePage,
+    LeafLoafsTrackCall,
+    OurApi,
 }
 
-const EVERY_WAY: [Told; 3] = [Told::ByOpeningThePage, Told::ByLeafLoafsTrackCall, Told::ByOurApi];
+const EVERY_WAY: [Told; 3] = [Told::OpeningThePage, Told::LeafLoafsTrackCall, Told::OurApi];
 
 async fn opens(shopper: &Shopper<'_>, sku: &str, told: Told) {
     let sidecar = shopper.sidecar;
     let status = match told {
-        Told::ByOpeningThePage => {
+        Told::OpeningThePage => {
             let user = [("x-user-id", shopper.name)];
             exchange(sidecar.data, "GET", &format!("/product/{sku}"), &user, b"").await.status
         }
-        Told::ByLeafLoafsTrackCall => shopper.signals("click", sku).await.status,
-        Told::ByOurApi => shopper.tracks("click", sku).await.status,
+        Told::LeafLoafsTrackCall => shopper.signals("click", sku).await.status,
+        Told::OurApi => shopper.tracks("click", sku).await.status,
     };
     assert!((200..300).contains(&status), "{told:?}: {status}");
 }
@@ -126,7 +126,7 @@ async fn a_liking_does_not_drag_other_shelves_along() {
     let sidecar = demo().await;
     let shopper = Shopper::of(&sidecar, "ann");
     let milk = named(&shopper.search("milk").await);
-    opens(&shopper, &milk[position(&milk, "Oat Milk")].0, Told::ByLeafLoafsTrackCall).await;
+    opens(&shopper, &milk[position(&milk, "Oat Milk")].0, Told::LeafLoafsTrackCall).await;
     for query in ["apples", "bread", "carrots"] {
         let theirs = named(&Shopper::of(&sidecar, "somebody-new").search(query).await);
         let mine = named(&shopper.search(query).await);
@@ -139,7 +139,7 @@ async fn a_new_shopper_gets_the_shops_bytes_while_others_are_known() {
     let sidecar = demo().await;
     let ann = Shopper::of(&sidecar, "ann");
     let milk = named(&ann.search("milk").await);
-    opens(&ann, &milk[position(&milk, "Oat Milk")].0, Told::ByOpeningThePage).await;
+    opens(&ann, &milk[position(&milk, "Oat Milk")].0, Told::OpeningThePage).await;
     assert!(ann.search("milk").await.outcome().starts_with("reranked"));
     let new = Shopper::of(&sidecar, "new").search("milk").await;
     assert_eq!(new.outcome(), "bypass; reason=no_evidence");
