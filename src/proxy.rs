@@ -4,8 +4,9 @@
 //! happens once the shop has answered. Around them: [`engine`] turns connections into requests,
 //! `framing` keeps one hop's headers from the next, `forward` goes to the shop and back, `peek` and
 //! `hold` keep bytes back within limits, `body` streams, `tunnel` carries upgraded connections,
-//! `caching` keeps personal replies out of shared caches, `sniff` sees what hyper hides, `idle`
-//! closes what fell silent, `own` lets our API answer, `respond` writes our headers.
+//! `caching` keeps personal replies out of shared caches, `watched` reads the client for `sniff`, which
+//! sees what hyper hides, and `idle`, which closes what fell silent; `own` lets our API answer,
+//! `respond` writes our headers.
 
 pub mod pipeline;
 
@@ -23,5 +24,6 @@ mod respond;
 mod sniff;
 mod trace;
 mod tunnel;
+mod watched;
 
 pub use body::RequestBody;

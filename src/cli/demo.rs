@@ -22,6 +22,8 @@ use crate::demo::Catalog;
 use crate::telemetry::log;
 use play::Play;
 
+/// Time for one ranking, in µs: the demo may be an unoptimised build on a busy machine.
+const RANK_US: u64 = 500_000;
 /// How long the parts may take to listen.
 const START_MAX: Duration = Duration::from_secs(30);
 
@@ -157,6 +159,7 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
          presets: [leafloaf, demo]\n\
          mode: on\n\
          holdout: 0\n\
+         limits: {{rank_us: {RANK_US}}}\n\
          data_dir: \"{}\"\n\
          shutdown: {{lame_duck_ms: 0}}\n\
          rules: {{path: {path}}}\n",

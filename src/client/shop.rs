@@ -17,7 +17,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
@@ -30,7 +29,7 @@ use pingora::lb::selection::RoundRobin;
 use pingora::lb::{Backend, Backends, LoadBalancer, discovery};
 use pingora::protocols::l4::socket::SocketAddr as LbAddress;
 
-use super::connect::{Connect, PooledStream, TlsError};
+use super::connect::{Connect, ShopStream, TlsError};
 use crate::config::{Upstream, UpstreamAddress, UpstreamProtocol};
 
 /// May a request be sent twice?
@@ -334,11 +333,6 @@ impl<B: ShopBody> Shop<B> {
         let http1 = client(self.settings.idle_connections_max);
         Pools { http1, fresh: client(0), http2: HashMap::new() }
     }
-
-    /// Closes this thread's idle connections older than now; used when the process drains.
-    pub fn idle_timeout(&self) -> Duration {
-        self.settings.idle_timeout
-    }
 }
 
 /// Why the shop cannot be set up from its settings.
@@ -401,9 +395,9 @@ struct Connector {
 }
 
 impl tower_service::Service<Uri> for Connector {
-    type Response = PooledStream;
+    type Response = TokioIo<ShopStream>;
     type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = std::io::Result<PooledStream>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<TokioIo<ShopStream>>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
@@ -415,7 +409,7 @@ impl tower_service::Service<Uri> for Connector {
             let found = this.addresses.iter().find(|a| Some(&a.authority) == key.authority());
             let address =
                 found.ok_or_else(|| std::io::Error::other("a pool key without an address"))?;
-            Ok(PooledStream(TokioIo::new(this.connect.open(&address.address).await?)))
+            Ok(TokioIo::new(this.connect.open(&address.address).await?))
         })
     }
 }

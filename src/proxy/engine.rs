@@ -17,9 +17,10 @@ use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
 use super::framing::Hop;
-use super::idle::{Activity, Watched};
+use super::idle::Activity;
 use super::pipeline::{Connection, Pipeline};
-use super::sniff::{Seen, Sniff};
+use super::sniff::{Seen, Sniffer};
+use super::watched::Watched;
 use crate::config::Limits;
 
 /// The data port's application.
@@ -39,7 +40,8 @@ impl Engine {
         let hop = Hop { peer: peer_of(&stream), secure: stream.get_ssl_digest().is_some() };
         let activity = Arc::new(Activity::new(self.pipeline.clock.clone()));
         let seen = Arc::new(Seen::default());
-        let io = Watched { inner: Sniff::new(stream, seen.clone()), activity: activity.clone() };
+        let sniffer = Sniffer::new(seen.clone());
+        let io = Watched { inner: stream, activity: activity.clone(), sniffer };
         let connection = Arc::new(Connection { hop, seen, activity: activity.clone() });
         let service = service_fn(|request| {
             let connection = connection.clone();

@@ -1,19 +1,15 @@
 //! Sees what hyper hides: a `Content-Length` beside a `Transfer-Encoding`.
 //!
 //! hyper resolves that conflict by dropping the length before a service sees the request, so that
-//! nobody downstream could tell (RFC 9112 §6.3 wants such a connection closed). This wrapper counts
-//! the lines of either name in the bytes that are read; the service subtracts those that its request
+//! nobody downstream could tell (RFC 9112 §6.3 wants such a connection closed). [`Sniffer`] counts
+//! the lines of that name in the bytes that are read; the service subtracts those that its request
 //! accounts for, and a surplus length at a chunked request is the conflict. Text in a body that
 //! looks like such a line can only make a connection close early, never stay open.
 
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 
 use http::{HeaderMap, header};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const LENGTH: &[u8] = b"content-length";
 /// Longest part of a line that must be kept across reads to recognise [`LENGTH`].
@@ -36,9 +32,8 @@ impl Seen {
     }
 }
 
-/// An HTTP/1 byte stream whose reads are looked at.
-pub(crate) struct Sniff<T> {
-    inner: T,
+/// Looks at the bytes of one connection as they are read.
+pub(crate) struct Sniffer {
     seen: Arc<Seen>,
     /// The unfinished last line's beginning, while it may still become [`LENGTH`].
     line: [u8; CARRY],
@@ -46,12 +41,13 @@ pub(crate) struct Sniff<T> {
     in_line: bool,
 }
 
-impl<T> Sniff<T> {
-    pub(crate) fn new(inner: T, seen: Arc<Seen>) -> Self {
-        Self { inner, seen, line: [0; CARRY], kept: 0, in_line: true }
+impl Sniffer {
+    pub(crate) fn new(seen: Arc<Seen>) -> Self {
+        Self { seen, line: [0; CARRY], kept: 0, in_line: true }
     }
 
-    fn look(&mut self, mut data: &[u8]) {
+    /// Takes the next bytes.
+    pub(crate) fn look(&mut self, mut data: &[u8]) {
         while !data.is_empty() {
             if self.in_line {
                 let wanted = CARRY - self.kept;
@@ -86,56 +82,13 @@ impl<T> Sniff<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Sniff<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        std::task::ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.look(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Sniff<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn count(reads: &[&[u8]]) -> usize {
         let seen = Arc::new(Seen::default());
-        let mut sniff = Sniff::new((), seen.clone());
+        let mut sniff = Sniffer::new(seen.clone());
         reads.iter().for_each(|read| sniff.look(read));
         seen.lengths.load(Ordering::Relaxed)
     }
