@@ -23,7 +23,7 @@ use crate::telemetry::log;
 use play::Play;
 
 /// Time for one ranking, in µs: the demo may be an unoptimised build on a busy machine.
-const RANK_US: u64 = 500_000;
+const RANK_US: u64 = 250_000;
 /// How long the parts may take to listen.
 const START_MAX: Duration = Duration::from_secs(30);
 
