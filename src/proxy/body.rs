@@ -193,7 +193,7 @@ pub(crate) struct ReplyBody {
 enum Kind {
     Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
     Stream { ahead: VecDeque<Bytes>, rest: Incoming },
-    Failed { ahead: VecDeque<Bytes>, error: Option<BoxError> },
+    Failed { ahead: VecDeque<Bytes>, error: Option<BoxError>, flushed: bool },
     Own(axum::body::Body),
 }
 
@@ -225,7 +225,7 @@ impl ReplyBody {
     /// `ahead`, then the error with which the shop's own body ended: the client sees what it would
     /// have seen without us, a reply that breaks off.
     pub(crate) fn failed(ahead: VecDeque<Bytes>, error: BoxError) -> Self {
-        Self::of(Kind::Failed { ahead, error: Some(error) })
+        Self::of(Kind::Failed { ahead, error: Some(error), flushed: false })
     }
 
     /// The body of an answer of our own API.
@@ -324,10 +324,16 @@ impl Kind {
                     Pin::new(rest).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
                 }
             },
-            Self::Failed { ahead, error } => Poll::Ready(match ahead.pop_front() {
-                Some(bytes) => Some(Ok(Frame::data(bytes))),
-                None => error.take().map(Err),
-            }),
+            Self::Failed { ahead, error, flushed } => match ahead.pop_front() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None if *flushed => Poll::Ready(error.take().map(Err)),
+                None => {
+                    // hyper drops what it has not sent when a body fails: let it send first.
+                    *flushed = true;
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            },
             Self::Own(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|f| f.map_err(Into::into)))
             }
@@ -338,7 +344,7 @@ impl Kind {
         match self {
             Self::Whole { bytes, trailers } => bytes.is_none() && trailers.is_none(),
             Self::Stream { ahead, rest } => ahead.is_empty() && rest.is_end_stream(),
-            Self::Failed { ahead, error } => ahead.is_empty() && error.is_none(),
+            Self::Failed { ahead, error, .. } => ahead.is_empty() && error.is_none(),
             Self::Own(body) => body.is_end_stream(),
         }
     }

@@ -136,3 +136,25 @@ async fn a_spent_computing_budget_answers_the_original() {
     assert_eq!(reply.outcome(), "bypass; reason=rank_spent");
     assert!(reply.body == body, "the bytes are the shop's");
 }
+
+#[tokio::test]
+async fn a_held_reply_that_breaks_off_breaks_off_for_the_client_too() {
+    let body = milks();
+    let half = body[..body.len() / 2].to_vec();
+    let length = body.len();
+    let shop = Shop::start(move |_| {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let all = [head.as_bytes(), &half].concat();
+        Answer::PiecesThenClose(vec![(Duration::ZERO, all)])
+    })
+    .await;
+    let sidecar = personal::ranking(shop.address, PATIENT).start().await;
+    teach(&sidecar, "u1", "m5").await;
+    let mut wire = Wire::to(sidecar.data).await;
+    wire.send(personal::request("u1", "")).await;
+    let head = wire.head().await;
+    assert_eq!(head.outcome(), "bypass; reason=reply_broken");
+    assert!(wire.exactly(length).await.is_none(), "the end is missing, and nobody invents it");
+}

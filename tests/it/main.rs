@@ -9,6 +9,7 @@ mod annotate;
 mod any_api;
 mod budgets;
 mod caching;
+mod command_line;
 mod drain;
 mod encodings;
 mod fail_open;

@@ -1,5 +1,6 @@
 //! A shopper with a taste: a list about milk, one product of it bought, the search asked again.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::client::{self, Reply};
@@ -36,9 +37,21 @@ pub const PATIENT: &str = "hold_ms: 20000, rank_us: 1000000";
 
 /// Lets `user` buy `sku`.
 pub async fn teach(sidecar: &Sidecar, user: &str, sku: &str) {
+    teach_at(sidecar.api, user, sku).await;
+}
+
+/// Lets `user` buy `sku`, as the API at this address is told.
+pub async fn teach_at(api: SocketAddr, user: &str, sku: &str) {
     let event = serde_json::json!({"type": "purchase", "user_id": user, "product_id": sku});
-    let reply = client::post(sidecar.api, "/api/interactions/track", &event).await;
+    let reply = client::post(api, "/api/interactions/track", &event).await;
     assert_eq!(reply.status, 202, "{}", reply.text());
+}
+
+/// The sum of a metric over its labels, as the ops port at this address says.
+pub async fn metric_value(ops: SocketAddr, name: &str) -> f64 {
+    let text = client::get(ops, "/metrics").await.text();
+    let lines = text.lines().filter(|line| line.starts_with(name));
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
 /// A search's bytes, on a connection that stays.

@@ -51,13 +51,9 @@ impl Sidecar {
         self.directory.path().join("config/personalization_rules.yaml")
     }
 
-    /// A metric's value with exactly these labels, 0 when absent.
+    /// The sum of the metrics that begin so: a name, or a name with its labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let text = client::get(self.ops, "/metrics").await.text();
-        text.lines()
-            .filter(|line| line.starts_with(name))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
+        super::personal::metric_value(self.ops, name).await
     }
 
     /// Searches that went out in the shop's order for this reason.
