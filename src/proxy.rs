@@ -6,7 +6,7 @@
 //! `hold` keep bytes back within limits, `body` streams, `tunnel` carries upgraded connections,
 //! `caching` keeps personal replies out of shared caches, `watched` reads the client for `sniff`, which
 //! sees what hyper hides, and `idle`, which closes what fell silent; `own` lets our API answer,
-//! `respond` writes our headers.
+//! `respond` writes our headers, and `shield` keeps our panics from costing an answer.
 
 pub mod pipeline;
 
@@ -21,6 +21,7 @@ mod idle;
 mod own;
 mod peek;
 mod respond;
+mod shield;
 mod sniff;
 mod trace;
 mod tunnel;

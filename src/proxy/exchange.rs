@@ -6,7 +6,6 @@
 //! carries a [`FailOpen`] and the original body.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +19,7 @@ use super::forward::Outgoing;
 use super::framing::Hop;
 use super::hold::{Held, hold};
 use super::pipeline::Pipeline;
+use super::shield::shielded;
 use super::{caching, respond};
 use crate::client::shop::Repeat;
 use crate::observe::{Event, Observer};
@@ -224,12 +224,4 @@ fn learn(observer: &Observer, event: Event, page: Option<&[u8]>) {
         observer.learn(event, page);
         Ok(())
     });
-}
-
-/// Runs our code so that a panic in it costs nobody an answer.
-fn shielded<T, E>(on_panic: E, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        tracing::error!("a panic was caught; the original reply went out");
-        Err(on_panic)
-    })
 }

@@ -20,14 +20,15 @@ use super::body::{ReplyBody, RequestBody};
 use super::forward::Outgoing;
 use super::framing::{self, Hop};
 use super::idle::Activity;
+use super::shield::shielded;
 use super::sniff::Seen;
 use super::{own, peek, respond};
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
 use crate::config::{Limits, Mode, Settings};
 use crate::identity;
-use crate::observe::Observer;
-use crate::personalize::{Asked, Personalizer};
+use crate::observe::{Event, Observer};
+use crate::personalize::{Asked, Personalizer, Search};
 use crate::route::{self, Matched};
 use crate::shutdown::Lifecycle;
 use crate::telemetry::metrics::Metrics;
@@ -58,6 +59,13 @@ pub(super) struct Connection {
     pub(super) hop: Hop,
     pub(super) seen: Arc<Seen>,
     pub(super) activity: Arc<Activity>,
+}
+
+/// What a request of a route is for.
+enum Purpose {
+    Search(Box<Search>),
+    /// `None`: it teaches nothing.
+    Event(Option<Event>),
 }
 
 impl Pipeline {
@@ -119,19 +127,28 @@ impl Pipeline {
             named: &matched.named,
             body: kept.as_deref().unwrap_or(b""),
         };
-        let mut identity = identity::resolve(&self.settings.identity, &ask);
+        let asked =
+            Asked { mode: self.mode_asked(&outgoing.head, hop), unread: reads && kept.is_none() };
+        let purpose = shielded((), || Ok(self.understand(matched, &ask, hop, asked)));
+        let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
+        match purpose {
+            Ok(Purpose::Search(search)) => self.search(*search, outgoing, hop, repeat).await,
+            Ok(Purpose::Event(event)) => self.event(event, outgoing, hop, repeat).await,
+            Err(()) => self.event(None, outgoing, hop, repeat).await,
+        }
+    }
+
+    /// Who asks, and what the request is for.
+    fn understand(&self, matched: &Matched<'_>, ask: &Ask<'_>, hop: Hop, asked: Asked) -> Purpose {
+        let mut identity = identity::resolve(&self.settings.identity, ask);
         if self.is_trusted(hop) {
             identity = identity::vouched(identity, ask.headers);
         }
         self.observer.arrived(&identity);
-        let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
-        let asked =
-            Asked { mode: self.mode_asked(&outgoing.head, hop), unread: reads && kept.is_none() };
-        if let Some(search) = self.personalizer.prepare(matched, &ask, &identity, asked) {
-            return self.search(search, outgoing, hop, repeat).await;
+        match self.personalizer.prepare(matched, ask, &identity, asked) {
+            Some(search) => Purpose::Search(Box::new(search)),
+            None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
         }
-        let event = self.observer.prepare(matched, &ask, &identity);
-        self.event(event, outgoing, hop, repeat).await
     }
 
     /// The mode a trusted peer asks for; it can only lower the route's.

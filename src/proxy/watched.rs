@@ -1,5 +1,7 @@
-//! A client's byte stream, with two that look on: `idle` learns when bytes came, `sniff` what hyper
-//! will not say of them. Nothing is changed and nothing is kept.
+//! A client's byte stream, with two that look on.
+//!
+//! In: an accepted stream. Out: the same bytes; `idle` learns when some came, `sniff` what hyper will
+//! not say of them. Nothing is changed and nothing is kept.
 
 use std::io;
 use std::pin::Pin;
