@@ -22,7 +22,7 @@ pub enum FailOpen {
     OptedOut,
     /// Nothing is known of this shopper.
     NoEvidence,
-    /// This session always gets the upstream's order.
+    /// Lists of this visit always go out in the upstream's order.
     Holdout,
     /// The caller chose an order.
     SortChosen,
