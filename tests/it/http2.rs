@@ -170,3 +170,15 @@ async fn a_clients_reset_reaches_the_shop_and_frees_the_request() {
     let again = ask(&sender, request("POST", "/x/Say", &GRPC), b"\0\0\0\0\0", None).await.unwrap();
     assert_eq!(again.head.status, 200, "the connection serves on");
 }
+
+#[tokio::test]
+async fn trailers_of_a_chunked_reply_reach_an_http2_client() {
+    let reply = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n\
+                  5\r\nhello\r\n0\r\nx-sum: 42\r\n\r\n";
+    let shop = Shop::start(|_| Answer::Pieces(vec![(Duration::ZERO, reply.to_vec())])).await;
+    let sidecar = Sidecar::before(shop.address).start().await;
+    let sender = connect(sidecar.data).await;
+    let got = ask(&sender, get("/", &[]), b"", None).await.unwrap();
+    assert_eq!(got.body, b"hello");
+    assert_eq!(got.trailers.expect("trailers")["x-sum"], "42");
+}
