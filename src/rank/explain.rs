@@ -120,9 +120,17 @@ pub fn reason(
     let sign = if sunk { -1.0 } else { 1.0 };
     let mut parts = explain(request, ranking, position);
     parts.retain(|c| c.part != Part::Relevance && c.value * sign > PART_MIN);
+    parts.retain(|c| !matches!(c.part, Part::Facet(facet) if is_everywhere(request, facet)));
     parts.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
     let key = request.candidates.get(position)?.facts.key;
     parts.into_iter().find_map(|c| sentence(request, c, key, names))
+}
+
+/// True for a facet of (nearly) every hit: it lifts all alike, so it moved none.
+fn is_everywhere(request: &RankRequest<'_>, facet: FacetKey) -> bool {
+    let hits = window::of(request);
+    let having = hits.iter().filter(|hit| hit.facts.facets.contains(&facet)).count();
+    having * 10 >= hits.len() * 9
 }
 
 fn held_sentence(request: &RankRequest<'_>, hold: Hold) -> Option<String> {

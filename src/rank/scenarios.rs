@@ -304,3 +304,21 @@ fn an_empty_list_and_a_window_of_nothing_stay_as_they_are() {
     assert!(stage.ranked().is_identity());
     assert_eq!(stage.facts("Skyr Yogurt").key, ProductKey::of("Skyr Yogurt"));
 }
+
+#[test]
+fn what_every_hit_has_is_nobodys_reason() {
+    let mut stage = quick(
+        "milk",
+        &[
+            "Whole Milk | Valley | dairy/milk |",
+            "Skim Milk | Valley | dairy/milk |",
+            "Oat Milk | Valley | dairy/milk | plant-based",
+        ],
+    );
+    let cream = good("Oat Cream | Valley | dairy/cream | plant-based").facts;
+    stage.did(1, Kind::ClickProduct, &cream);
+    assert_eq!(stage.shown()[0], "Oat Milk");
+    let reason = stage.reason("Oat Milk").unwrap();
+    assert!(reason.contains("plant-based"), "not its brand, which all have: {reason}");
+    assert_eq!(stage.reason("Whole Milk"), None, "it only gave way");
+}
