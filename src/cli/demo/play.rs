@@ -168,10 +168,13 @@ fn table(
         .enumerate()
         .take(ROWS)
         .map(|(at, (sku, name))| {
-            let stayed = was.get(sku) == Some(&at);
-            let reason = reasons.get(sku.as_str()).copied().filter(|_| !stayed);
-            let price = prices.get(sku).copied();
-            Row { product: name, was: was.get(sku).copied(), price, reason: reason.unwrap_or("") }
+            let before = was.get(sku).copied();
+            let reason = match before {
+                Some(before) if before == at => "",
+                Some(before) => reasons.get(sku.as_str()).copied().unwrap_or(passive(before, at)),
+                None => "",
+            };
+            Row { product: name, was: before, price: prices.get(sku).copied(), reason }
         })
         .collect();
     Ok(render(
@@ -179,4 +182,9 @@ fn table(
         &rows,
         Colour::when_terminal(&stdout()),
     ))
+}
+
+/// The reason of a hit that nothing of its own moved.
+fn passive(was: usize, is: usize) -> &'static str {
+    if is < was { "others sank" } else { "others rose" }
 }
