@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin};
 use crate::api::{self, Api};
+use crate::border::{Border, KeyRingError};
 use crate::client::shop::{Shop, ShopSetupError};
 use crate::config::{ListenAddress, Settings};
 use crate::observe::Observer;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The shop.
     #[error(transparent)]
     Shop(#[from] ShopSetupError),
+    /// A file of secrets.
+    #[error(transparent)]
+    Secrets(#[from] KeyRingError),
     /// A fault of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -109,21 +113,26 @@ impl Sidecar {
             metrics.clone(),
             clock.clone(),
         ));
+        let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let shop = Arc::new(Shop::<RequestBody>::new(&settings.upstream)?);
         let api = api::router(Api {
+            border: border.clone(),
             observer: observer.clone(),
             personalizer: personalizer.clone(),
             clock: clock.clone(),
         });
         let admin = Admin {
+            border: border.clone(),
             personalizer: personalizer.clone(),
             rules,
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
+            loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let pipeline = Arc::new(Pipeline {
             settings: settings.clone(),
             shop: shop.clone(),
+            border,
             personalizer: personalizer.clone(),
             observer,
             own: api.clone(),

@@ -5,8 +5,11 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
 
 /// What a caller is told.
 #[derive(Debug)]
@@ -17,6 +20,17 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
+    /// Nobody vouches for the user that the request speaks of.
+    pub(super) fn only_claimed() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "user_only_claimed",
+            message: "the user is only claimed; expected a trusted peer's X-Leafrank-User, or \
+                      Authorization: Bearer with an API token (see identity.trust_claimed_ids)"
+                .into(),
+        }
+    }
+
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }
@@ -30,6 +44,36 @@ struct Body<'a> {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(Body { error: self.code, message: &self.message })).into_response()
+        let body = Body { error: self.code, message: &self.message };
+        let mut reply = (self.status, Json(body)).into_response();
+        let headers = reply.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        say(headers, self.code);
+        reply
+    }
+}
+
+/// Says that an error is ours where an endpoint has not said so: one that the router or an
+/// extractor answered.
+pub(super) fn sign(status: StatusCode, headers: &mut HeaderMap) {
+    if (status.is_client_error() || status.is_server_error()) && !headers.contains_key(&X_LEAFRANK)
+    {
+        say(
+            headers,
+            match status {
+                StatusCode::NOT_FOUND => "no_such_path",
+                StatusCode::METHOD_NOT_ALLOWED => "method",
+                StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+                _ => "malformed_request",
+            },
+        );
+    }
+}
+
+fn say(headers: &mut HeaderMap, reason: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("error; reason={reason}")) {
+        headers.insert(X_LEAFRANK, value);
     }
 }

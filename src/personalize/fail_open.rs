@@ -20,6 +20,8 @@ pub enum FailOpen {
     NoSubject,
     /// The shopper asked not to be profiled.
     OptedOut,
+    /// The request came by another sidecar, and that one ranks.
+    OtherLeg,
     /// Nothing is known of this shopper.
     NoEvidence,
     /// Lists of this visit always go out in the upstream's order.
@@ -68,6 +70,7 @@ impl FailOpen {
             Self::NoRules => "no_rules",
             Self::NoSubject => "no_subject",
             Self::OptedOut => "opted_out",
+            Self::OtherLeg => "other_leg",
             Self::NoEvidence => "no_evidence",
             Self::Holdout => "holdout",
             Self::SortChosen => "sort_chosen",

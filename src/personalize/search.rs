@@ -34,8 +34,12 @@ pub enum Treatment {
 pub struct Asked {
     /// A lower mode, asked for by a trusted peer.
     pub mode: Option<Mode>,
+    /// A trusted peer wants the order explained.
+    pub explain: bool,
     /// The route needs the request's body, and it could not be kept.
     pub unread: bool,
+    /// The request came by another sidecar, which ranks.
+    pub other_leg: bool,
 }
 
 /// One search, from its request to its reply.
@@ -145,6 +149,7 @@ impl Personalizer {
         let plan = &search.plan;
         match () {
             () if identity.opted_out => Some(FailOpen::OptedOut),
+            () if asked.other_leg => Some(FailOpen::OtherLeg),
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
             () if identity.subject().is_none() => Some(FailOpen::NoSubject),
