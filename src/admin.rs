@@ -4,12 +4,16 @@
 //! |---|---|---|
 //! | ops, read-only | `GET /livez` `/readyz` `/startupz` `/metrics` `/version` | see `ops` |
 //! | admin, loopback | `GET /rules` | the live table, and why the last edit was rejected |
-//! | admin | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
+//! | admin | `GET /status` | the funnel of each route, and its biggest leak |
+//! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
+//! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
 //!
 //! What changes something is POST and wants an operator's token. The whole admin port turns pages
 //! in browsers away, and wants the token for everything where it listens beyond loopback.
 
+mod follow;
 mod ops;
+pub mod status;
 
 pub use ops::router as ops;
 
@@ -48,8 +52,11 @@ pub struct Admin {
 
 /// The admin port.
 pub fn router(admin: Admin) -> Router {
-    let told_to_all = Router::new().route("/rules", get(rules));
+    let told_to_all =
+        Router::new().route("/rules", get(rules)).route("/status", get(status::status));
     let for_operators = Router::new()
+        .route("/tap", get(follow::tap))
+        .route("/explain/{query}", get(follow::explain))
         .route("/personalization/off", post(switch_off))
         .route("/personalization/on", post(switch_on));
     let operator = || middleware::from_fn_with_state(admin.clone(), operator);

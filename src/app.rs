@@ -95,6 +95,7 @@ impl Sidecar {
         let settings = Arc::new(settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let metrics = Arc::new(Metrics::new()?);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
         let store = Arc::new(Store::new(&settings.store));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
@@ -184,6 +185,9 @@ impl Sidecar {
 /// Keeps the rules' state in the metrics.
 fn report(rules: &RulesTable, metrics: Arc<Metrics>) {
     let show = move |status: &ReloadStatus| {
+        metrics.rules_info.reset();
+        metrics.rules_info.with_label_values(&[&status.version]).set(1);
+        metrics.rules_loaded_timestamp_seconds.set(status.loaded_at.0 / 1000);
         metrics.rules_generation.set(i64::try_from(status.generation).unwrap_or(i64::MAX));
         let counted = metrics.rules_rejected.get();
         metrics.rules_rejected.inc_by(status.rejected_total.saturating_sub(counted));

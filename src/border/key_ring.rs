@@ -119,16 +119,17 @@ fn secrets(key: &'static str, path: Option<&Path>) -> Result<Secrets, KeyRingErr
 /// kept, and operators have no token.
 fn admin_token(data_dir: &Path) -> Option<PathBuf> {
     let path = data_dir.join(ADMIN_TOKEN_FILE);
-    match made(data_dir, &path) {
-        Ok(()) => {
-            tracing::info!(file = %path.display(), "a token for operators was made");
-            Some(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Some(path),
+    let kept = match path.exists() {
+        true => secrets("trust.admin_token_file", Some(&path)).map(drop).map_err(|e| e.to_string()),
+        false => made(data_dir, &path).map_err(|error| error.to_string()),
+    };
+    match kept {
+        Ok(()) => Some(path),
+        // Operators can wait, the shop cannot: this does not keep us from starting.
         Err(error) => {
             tracing::warn!(
-                %error, file = %path.display(),
-                "no token for operators can be kept: what needs one is refused on the admin port"
+                error, file = %path.display(),
+                "there is no token for operators: what needs one is refused on the admin port"
             );
             None
         }
@@ -142,7 +143,9 @@ fn made(directory: &Path, path: &Path) -> io::Result<()> {
     SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no randomness"))?;
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(file, "{text}")?;
-    file.sync_all()
+    file.sync_all()?;
+    tracing::info!(file = %path.display(), "a token for operators was made");
+    Ok(())
 }
 
 #[cfg(test)]

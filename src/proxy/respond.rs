@@ -10,6 +10,7 @@ use http::{Response, StatusCode};
 use super::body::ReplyBody;
 use crate::personalize::Reranked;
 use crate::personalize::fail_open::FailOpen;
+use crate::types::ids::QueryId;
 
 const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -39,9 +40,10 @@ pub(crate) fn reranked(headers: &mut HeaderMap, outcome: &Reranked) {
     }
 }
 
-/// Says that they did not, and why.
-pub(crate) fn bypassed(headers: &mut HeaderMap, why: FailOpen) {
-    insert(headers, X_LEAFRANK, &format!("bypass; reason={}", why.label()));
+/// Says that they did not, and why; names the search where it can be asked about.
+pub(crate) fn bypassed(headers: &mut HeaderMap, why: FailOpen, query: Option<QueryId>) {
+    let query = query.map(|query| format!("; query={query}")).unwrap_or_default();
+    insert(headers, X_LEAFRANK, &format!("bypass; reason={}{query}", why.label()));
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {

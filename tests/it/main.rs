@@ -30,3 +30,4 @@ mod transparency;
 mod trust;
 mod upgrades;
 mod upstreams;
+mod visible;
