@@ -27,7 +27,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
-use crate::border::{Border, is_deliberate};
+use crate::border::{Border, is_deliberate, name_us};
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -87,8 +87,9 @@ async fn operator(State(admin): State<Admin>, request: Request, next: Next) -> R
 }
 
 fn refused(status: StatusCode, reason: &'static str) -> Response {
-    let said = [("x-leafrank", format!("error; reason={reason}"))];
-    (status, said, Json(json!({"error": reason, "from": "leafrank"}))).into_response()
+    let mut reply = (status, Json(json!({"error": reason, "from": "leafrank"}))).into_response();
+    name_us(reply.headers_mut(), reason);
+    reply
 }
 
 async fn rules(State(admin): State<Admin>) -> Response {

@@ -12,7 +12,8 @@ pub use key_ring::{ADMIN_TOKEN_FILE, KeyRing, KeyRingError};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::header::{self, HeaderMap};
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use crate::config::Settings;
@@ -111,6 +112,31 @@ pub fn is_deliberate(head: &Parts) -> bool {
                 .is_ok_and(|origin| origin.eq_ignore_ascii_case(&format!("http://{host}")))
         })
 }
+
+/// Says that an error is ours, so that nobody blames the wrong box.
+pub fn name_us(headers: &mut HeaderMap, reason: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("error; reason={reason}")) {
+        headers.insert(X_LEAFRANK, value);
+    }
+}
+
+/// The same for an error on one of our own ports that no endpoint has named: one that the router
+/// or an extractor answered.
+pub fn sign(status: StatusCode, headers: &mut HeaderMap) {
+    if !(status.is_client_error() || status.is_server_error()) || headers.contains_key(X_LEAFRANK) {
+        return;
+    }
+    let reason = match status {
+        StatusCode::NOT_FOUND => "no_such_path",
+        StatusCode::METHOD_NOT_ALLOWED => "method",
+        StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
+        StatusCode::SERVICE_UNAVAILABLE => "not_ready",
+        _ => "malformed_request",
+    };
+    name_us(headers, reason);
+}
+
+const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! Floor 6: an axum router on one of pingora's listeners: our API, admin and ops ports.
 //!
 //! In: a router and an accepted stream. Out: HTTP/1.1 and h2c served until the stream or the process
-//! ends. The data port does not come by here: its engine is `proxy::engine`.
+//! ends; the router learns where a request came from, and every error names us. The data port does not come by here: its engine is `proxy::engine`.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
-use crate::border::Peer;
+use crate::border::{Peer, sign};
 
 /// A router as an application of pingora's.
 pub struct HttpApp {
@@ -47,7 +48,12 @@ impl ServerApp for HttpApp {
         let service = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            service.call(request)
+            let reply = service.call(request);
+            async move {
+                let mut reply = reply.await?;
+                sign(reply.status(), reply.headers_mut());
+                Ok::<_, Infallible>(reply)
+            }
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(serving);

@@ -5,11 +5,11 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
+use crate::border::name_us;
 
 /// What a caller is told.
 #[derive(Debug)]
@@ -50,30 +50,7 @@ impl IntoResponse for ApiError {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        say(headers, self.code);
+        name_us(headers, self.code);
         reply
-    }
-}
-
-/// Says that an error is ours where an endpoint has not said so: one that the router or an
-/// extractor answered.
-pub(super) fn sign(status: StatusCode, headers: &mut HeaderMap) {
-    if (status.is_client_error() || status.is_server_error()) && !headers.contains_key(&X_LEAFRANK)
-    {
-        say(
-            headers,
-            match status {
-                StatusCode::NOT_FOUND => "no_such_path",
-                StatusCode::METHOD_NOT_ALLOWED => "method",
-                StatusCode::PAYLOAD_TOO_LARGE => "request_too_large",
-                _ => "malformed_request",
-            },
-        );
-    }
-}
-
-fn say(headers: &mut HeaderMap, reason: &str) {
-    if let Ok(value) = HeaderValue::from_str(&format!("error; reason={reason}")) {
-        headers.insert(X_LEAFRANK, value);
     }
 }

@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::ReplyBody;
+use crate::border::name_us;
 use crate::personalize::Reranked;
 use crate::personalize::fail_open::FailOpen;
 use crate::types::ids::QueryId;
@@ -22,7 +23,7 @@ pub(crate) fn error(status: StatusCode, reason: &str) -> Response<ReplyBody> {
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    insert(headers, X_LEAFRANK, &format!("error; reason={reason}"));
+    name_us(headers, reason);
     reply
 }
 

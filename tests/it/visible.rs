@@ -206,3 +206,41 @@ async fn an_operator_who_is_not_one_is_told_what_is_missing() {
     assert_eq!(output.status.code(), Some(69), "{error}");
     assert!(error.contains("127.0.0.1:9: no sidecar answers there"), "{error}");
 }
+
+#[tokio::test]
+async fn the_log_is_json_and_names_no_shopper_query_or_product() {
+    let (_shop, sidecar) = running("mode: on\nlimits: {peek_bytes_max: 1024}").await;
+    let ann = Shopper::of(&sidecar, "ann-the-shopper");
+    ann.likes_oat_milk().await;
+    ann.search_with("secret-query", &WHY).await;
+    ann.tracks("purchase", "M5").await;
+    ann.tracks("no such kind", "M5").await;
+    ann.search(&"secret-query".repeat(200)).await;
+    sidecar.operate("POST", "/personalization/off").await;
+    sidecar.operate("POST", "/personalization/on").await;
+    std::fs::write(sidecar.rules_path(), "ranking: nonsense\n").unwrap();
+    eventually("an edit is refused", || async { sidecar.log().contains("nonsense") }).await;
+    let log = sidecar.log();
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+    for secret in ["ann-the-shopper", "secret-query", "Oat", "M5", PEER_TOKEN] {
+        assert!(!log.contains(secret), "{secret:?} is in the log: {log}");
+    }
+}
+
+#[tokio::test]
+async fn every_error_on_every_port_of_ours_names_us() {
+    let sidecar = Sidecar::before("127.0.0.1:9").start().await;
+    for (port, path) in [
+        (sidecar.api, "/nothing"),
+        (sidecar.admin, "/nothing"),
+        (sidecar.ops, "/nothing"),
+        (sidecar.data, "/the/shop/is/gone"),
+    ] {
+        let reply = exchange(port, "GET", path, &[("host", "localhost")], b"").await;
+        assert!(reply.status >= 400, "{path}");
+        assert!(reply.outcome().starts_with("error; reason="), "{path}: {reply:?}");
+    }
+}
