@@ -83,6 +83,10 @@ fn funnel(out: &mut String, route: &Route) {
     let mode = serde_json::to_value(route.mode).unwrap_or_default();
     let _ = writeln!(out, "\n{} · {}", route.name, mode.as_str().unwrap_or_default());
     let whole = route.funnel.first().map_or(0, |(_, count)| *count);
+    if whole == 0 && route.bypass.is_empty() {
+        out.push_str("  no searches yet\n");
+        return;
+    }
     let mut before = whole;
     for (stage, count) in &route.funnel {
         let bar = (*count as usize * BAR).checked_div(whole as usize).unwrap_or(0);
@@ -90,7 +94,8 @@ fn funnel(out: &mut String, route: &Route) {
             0 => String::new(),
             lost => format!("  −{lost}"),
         };
-        let _ = writeln!(out, "  {stage:<11}{count:>9}  {:<BAR$}{lost}", "█".repeat(bar));
+        let line = format!("  {stage:<11}{count:>9}  {:<BAR$}{lost}", "█".repeat(bar));
+        let _ = writeln!(out, "{}", line.trim_end());
         before = *count;
     }
     let mut reasons: Vec<_> = route.bypass.iter().filter(|(_, count)| **count > 0).collect();
