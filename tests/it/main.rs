@@ -9,6 +9,7 @@ mod annotate;
 mod any_api;
 mod budgets;
 mod caching;
+mod check_reply;
 mod command_line;
 mod drain;
 mod encodings;
