@@ -20,6 +20,7 @@ mod http2;
 mod identity;
 mod limits;
 mod modes;
+mod prometheus;
 mod rules;
 mod scenarios;
 mod session;
