@@ -20,13 +20,6 @@ const SCRAPE_LABELS: &[&str] = &["job", "instance", "namespace", "le"];
 
 /// Metrics that are being added, with their labels.
 const AWAITED: &[(&str, &[&str])] = &[
-    ("leafrank_funnel_total", &["route", "stage"]),
-    ("leafrank_clicks_total", &["route"]),
-    ("leafrank_clicks_joined_total", &["route"]),
-    ("leafrank_upstream_seconds", &[]),
-    ("leafrank_rules_info", &["version"]),
-    ("leafrank_rules_loaded_timestamp_seconds", &[]),
-    ("leafrank_build_info", &["version"]),
     ("leafrank_limit_hits_total", &["limit"]),
     ("leafrank_faults_total", &["route"]),
     ("leafrank_route_tripped", &["route"]),

@@ -139,6 +139,9 @@ async fn prometheus_scrapes_us_loads_our_rules_and_answers_every_question_of_the
     prometheus.becomes("leafrank_rank_seconds_count > bool 0", "1").await;
     search(&sidecar, "u2", &[]).await;
     prometheus.becomes("sum(leafrank_requests_total)", "3").await;
+    prometheus.becomes("sum(leafrank_funnel_total{stage=\"searches\"})", "3").await;
+    prometheus.becomes("sum(leafrank_funnel_total{stage=\"changed\"})", "1").await;
+    prometheus.becomes("leafrank_rules_info", "1").await;
 
     let rules = prometheus.ask("/api/v1/rules").await.unwrap();
     let groups = rules["groups"].as_array().unwrap();
@@ -146,12 +149,9 @@ async fn prometheus_scrapes_us_loads_our_rules_and_answers_every_question_of_the
     assert!(rules.len() > 20, "{} rules", rules.len());
     let failed: Vec<_> = rules.iter().filter(|rule| rule["health"] == "err").collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    // Not even pending: nothing is wrong with a sidecar that does its work.
-    let calm = |rule: &&&Value| {
-        let not_this =
-            ["LeafrankAbsent", "LeafrankRankingSlow"].contains(&rule["name"].as_str().unwrap());
-        rule["type"] == "alerting" && !not_this
-    };
+    // Not even pending: nothing is wrong with a sidecar that does its work. How fast an unoptimised
+    // build ranks is no story.
+    let calm = |rule: &&&Value| rule["type"] == "alerting" && rule["name"] != "LeafrankRankingSlow";
     let stirred: Vec<_> = rules.iter().filter(calm).filter(|r| r["state"] != "inactive").collect();
     assert!(stirred.is_empty(), "{stirred:#?}");
 
