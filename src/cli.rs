@@ -1,7 +1,8 @@
 //! Floor 8: the command line.
 //!
-//! Exit codes are those of sysexits: 0 well, 64 misused, 69 something needed is not there, 70 a fault
-//! of ours, 78 settings or rules that cannot be used. Precedence of settings: defaults < file <
+//! Exit codes are those of sysexits: 0 well, 64 misused, 65 data that is not as it should be, 66 a
+//! file that cannot be read, 69 something needed is not there, 70 a fault of ours, 78 settings or
+//! rules that cannot be used. Precedence of settings: defaults < file <
 //! `LEAFRANK_*` variables < flags.
 
 mod check;
@@ -21,6 +22,10 @@ use crate::types::problem::Problem;
 
 /// Wrongly called.
 const USAGE: u8 = 64;
+/// Data that is not as it should be.
+const DATA: u8 = 65;
+/// A file that cannot be read.
+const NO_INPUT: u8 = 66;
 /// Something needed is not there.
 const UNAVAILABLE: u8 = 69;
 /// Settings or rules that cannot be used.

@@ -28,3 +28,4 @@ mod tunnel;
 mod watched;
 
 pub use body::RequestBody;
+pub(crate) use exchange::readable;

@@ -1,12 +1,19 @@
 //! `leafrank check`: is everything that the files say usable? Exit 0, or 78 with every problem.
 //!
 //! Reads both files as `serve` does and changes nothing. With `--upstream` it also asks the shop
-//! whether it answers one of the paths that we would take from it on the data port.
+//! whether it answers one of the paths that we would take from it on the data port. With `--reply`
+//! it shows what a search route finds in a reply of the shop; 65 when that is no hits with ids.
+
+mod fetch;
+mod found;
+mod print;
+mod reply;
+mod trace;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -21,17 +28,29 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `leafrank check`
 #[derive(Args)]
+#[command(group = ArgGroup::new("settings").args(["config", "upstream", "reply"]).required(true).multiple(true))]
 pub(super) struct Check {
     #[command(flatten)]
     sources: Sources,
     /// Another rules file than the settings name.
     #[arg(short, long, value_name = "FILE")]
     rules: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    recorded: reply::Recorded,
 }
 
 impl Check {
     pub(super) fn run(self) -> ExitCode {
         let settings = self.sources.settings();
+        if self.recorded.is_asked() {
+            return match settings {
+                Ok(settings) => self.recorded.run(&settings),
+                Err(problems) => {
+                    print_problems(&problems);
+                    ExitCode::from(CONFIG)
+                }
+            };
+        }
         let rules = match &settings {
             Ok(settings) => {
                 let mut files = settings.rules.clone();

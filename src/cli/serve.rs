@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::{CONFIG, environment, print_problems};
 use crate::app::{Sidecar, Until};
@@ -18,7 +18,7 @@ use crate::types::problem::Problem;
 #[derive(Args, Clone)]
 pub(super) struct Sources {
     /// The settings file.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "upstream")]
+    #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The shop, e.g. http://127.0.0.1:8000; without a file: shadow mode, default presets.
     #[arg(short, long, value_name = "URL")]
@@ -30,6 +30,7 @@ pub(super) struct Sources {
 
 /// `leafrank serve`
 #[derive(Args)]
+#[command(group = ArgGroup::new("settings").args(["config", "upstream"]).required(true).multiple(true))]
 pub(super) struct Serve {
     #[command(flatten)]
     sources: Sources,
@@ -43,8 +44,15 @@ impl Sources {
     pub(super) fn settings(&self) -> Result<Settings, Vec<Problem>> {
         let environment = environment();
         let Some(path) = &self.config else {
-            let url = self.upstream.as_deref().unwrap_or_default();
-            return Settings::for_upstream(url, &environment, &self.set);
+            return match &self.upstream {
+                Some(url) => Settings::for_upstream(url, &environment, &self.set),
+                None => Settings::parse(&SettingsText {
+                    file: None,
+                    text: "",
+                    environment: &environment,
+                    flags: &self.set,
+                }),
+            };
         };
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path)

@@ -222,7 +222,7 @@ fn ready_request(headers: &mut HeaderMap, search: &Search) -> bool {
 }
 
 /// May the reply be read and changed? Its coding, if so.
-fn readable(parts: &Parts) -> Result<Coding, FailOpen> {
+pub(crate) fn readable(parts: &Parts) -> Result<Coding, FailOpen> {
     if parts.status != StatusCode::OK {
         return Err(FailOpen::Status);
     }
