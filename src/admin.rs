@@ -6,19 +6,21 @@
 //! | ops | `GET /metrics` `/version` | Prometheus text; name and version |
 //! | admin, loopback | `GET /rules` | the live table, and why the last edit was rejected |
 //! | admin | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
+//! | admin | `POST /routes/{name}/on` | a route that its faults switched off, on again |
 //!
 //! Mutations are POST only. `/startupz` never asks the shop: a sidecar that waits for its shop, and
 //! a shop that waits for its sidecar, would wait for ever.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
+use crate::client::reach::Reach;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -33,6 +35,8 @@ pub struct Admin {
     pub rules: Arc<RulesTable>,
     /// Who is being served.
     pub lifecycle: Arc<Lifecycle>,
+    /// Does the shop accept connections?
+    pub reach: Arc<Reach>,
     /// Counts.
     pub metrics: Arc<Metrics>,
 }
@@ -54,15 +58,17 @@ pub fn router(admin: Admin) -> Router {
         .route("/rules", get(rules))
         .route("/personalization/off", post(switch_off))
         .route("/personalization/on", post(switch_on))
+        .route("/routes/{name}/on", post(route_on))
         .with_state(admin)
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    if admin.lifecycle.is_ready() {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
-    }
+    let why = match () {
+        () if !admin.lifecycle.is_ready() => "draining\n",
+        () if !admin.reach.is_up() => "the shop accepts no connection\n",
+        () => return "ok\n".into_response(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
@@ -99,4 +105,14 @@ async fn switch_off(State(admin): State<Admin>) -> Json<serde_json::Value> {
 async fn switch_on(State(admin): State<Admin>) -> Json<serde_json::Value> {
     admin.personalizer.switch(true);
     Json(json!({"personalization": "on"}))
+}
+
+async fn route_on(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    match admin.personalizer.breaker_of(&name) {
+        Some(breaker) => {
+            let was_tripped = breaker.switch_on();
+            Json(json!({"route": name, "was_tripped": was_tripped})).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "no such route\n").into_response(),
+    }
 }

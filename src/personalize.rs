@@ -8,6 +8,7 @@
 //! its reply ([`Treatment`]); [`Personalizer::rerank`] does it within `rank_us`. Knows neither hyper
 //! nor pingora, waits for nothing, and answers every doubt with a [`FailOpen`].
 
+pub mod breaker;
 pub mod fail_open;
 
 mod annotate;
@@ -16,7 +17,7 @@ mod order;
 mod ranked;
 mod search;
 
-pub use search::{Asked, Search, Treatment};
+pub use search::{Asked, Place, Search, Treatment};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +36,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
 use crate::wire::HitPlan;
+use breaker::Breaker;
 use fail_open::FailOpen;
 
 /// Queries whose reading is kept.
@@ -45,6 +47,7 @@ const LIVE_TOP: usize = 50;
 /// A route of the settings, ready to be used.
 struct SearchPlan {
     name: String,
+    breaker: Arc<Breaker>,
     route: SearchRoute,
     hits: HitPlan,
     learn: bool,
@@ -77,7 +80,9 @@ pub struct Personalizer {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     on: AtomicBool,
-    ranking: Arc<AtomicUsize>,
+    /// Replies being held or copied.
+    held: Arc<AtomicUsize>,
+    breakers: Vec<Arc<Breaker>>,
     searches: AtomicU64,
     /// Queries as read: people ask for the same few things.
     queries: Cache<u64, Arc<QueryView>>,
@@ -94,17 +99,21 @@ impl Personalizer {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let plans = settings.routes.iter().map(|route| match &route.kind {
+        let breakers = breaker::all(&settings.routes, settings.faults, &metrics, &clock);
+        let routes = settings.routes.iter().zip(&breakers);
+        let plans = routes.map(|(route, breaker)| match &route.kind {
             RouteKind::Search(search) => Some(Arc::new(SearchPlan {
                 name: route.name.clone(),
+                breaker: breaker.clone(),
                 hits: HitPlan::new(&search.hits, &search.only_if),
                 route: (**search).clone(),
                 learn: route.learn,
             })),
             RouteKind::Event(_) => None,
         });
+        let plans = plans.collect();
         Self {
-            plans: plans.collect(),
+            plans,
             life: xxh3_64(&clock.now().0.to_le_bytes()),
             settings,
             store,
@@ -112,7 +121,8 @@ impl Personalizer {
             metrics,
             clock,
             on: AtomicBool::new(true),
-            ranking: Arc::default(),
+            held: Arc::default(),
+            breakers,
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
         }
@@ -127,6 +137,16 @@ impl Personalizer {
     pub fn switch(&self, on: bool) {
         self.on.store(on, Ordering::Release);
         tracing::warn!(on, "personalisation was switched by an operator");
+    }
+
+    /// What switches the route of this number off when our code faults on it.
+    pub fn breaker(&self, route: usize) -> Arc<Breaker> {
+        self.breakers[route].clone()
+    }
+
+    /// The breaker of the route called so.
+    pub fn breaker_of(&self, name: &str) -> Option<&Arc<Breaker>> {
+        self.breakers.iter().find(|breaker| breaker.route() == name)
     }
 
     /// What is known of `subject`, in the plan's shape.

@@ -3,6 +3,7 @@
 //! In: what went another way than to a moved list. Out: the word in `X-Leafrank: bypass; reason=…`
 //! and in `leafrank_bypass_total`. docs/METRICS.md lists the same words.
 
+use crate::telemetry::limits::Limit;
 use crate::wire::Doubt;
 
 /// Why a search was answered with the upstream's own bytes.
@@ -46,8 +47,12 @@ pub enum FailOpen {
     ReplyBroken,
     /// `rank_us` ended before the ranking did.
     RankSpent,
-    /// More than `in_flight_max` searches were being ranked.
+    /// More than `in_flight_max` replies were being held.
     Overload,
+    /// Memory is above the soft mark.
+    Memory,
+    /// Our own faults switched the route off.
+    Tripped,
     /// The reply is not what the route's map says.
     Doubt(Doubt),
     /// Nothing in the list is about the query, so nothing is a reason to move anything.
@@ -82,10 +87,30 @@ impl FailOpen {
             Self::ReplyBroken => "reply_broken",
             Self::RankSpent => "rank_spent",
             Self::Overload => "overload",
+            Self::Memory => "memory",
+            Self::Tripped => "tripped",
             Self::Doubt(doubt) => doubt.name(),
             Self::OffTopic => "off_topic",
             Self::Unmoved => "unmoved",
             Self::Panic => "panic",
+        }
+    }
+}
+
+impl FailOpen {
+    /// Is it a fault of ours that [`super::breaker`] should hear of? Panics tell it themselves.
+    pub fn is_our_fault(self) -> bool {
+        matches!(self, Self::Doubt(Doubt::NotAPermutation | Doubt::Misplaced))
+    }
+
+    /// The limit that was reached, if that is the reason.
+    pub fn limit(self) -> Option<Limit> {
+        match self {
+            Self::HoldSpent => Some(Limit::HoldMs),
+            Self::RankSpent => Some(Limit::RankUs),
+            Self::TooLarge => Some(Limit::ReplyBytesMax),
+            Self::Overload => Some(Limit::InFlightMax),
+            _ => None,
         }
     }
 }

@@ -17,6 +17,7 @@ use http::{HeaderName, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::body::{ReplyBody, RequestBody};
+use super::exchange::Lesson;
 use super::forward::Outgoing;
 use super::framing::{self, Hop};
 use super::idle::Activity;
@@ -28,9 +29,13 @@ use crate::config::source::Ask;
 use crate::config::{Limits, Mode, Settings};
 use crate::identity;
 use crate::observe::{Event, Observer};
+use crate::personalize::breaker::Breaker;
+use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Asked, Personalizer, Search};
 use crate::route::{self, Matched};
 use crate::shutdown::Lifecycle;
+use crate::telemetry::limits::{Limit, LimitHits};
+use crate::telemetry::memory::{Level, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 
@@ -50,6 +55,10 @@ pub struct Pipeline {
     pub lifecycle: Arc<Lifecycle>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Where reached limits are counted and named.
+    pub limit_hits: LimitHits,
+    /// How scarce memory is.
+    pub memory: Arc<Memory>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -88,6 +97,12 @@ impl Pipeline {
 
     async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
+        if self.memory.level() == Level::Exhausted {
+            return closing(
+                respond::later(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "memory")),
+                head.version,
+            );
+        }
         if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
             return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
         }
@@ -119,23 +134,39 @@ impl Pipeline {
         hop: Hop,
         matched: &Matched<'_>,
     ) -> Response<ReplyBody> {
-        let reads = matched.route.reads_body(&self.settings.identity);
-        let (outgoing, kept) = peek::peek(head, body, reads, self.limits()).await;
+        let breaker = self.personalizer.breaker(matched.index);
+        let barred = self.barred(&breaker);
+        let reads = barred.is_none() && matched.route.reads_body(&self.settings.identity);
+        let (outgoing, kept) = peek::peek(head, body, reads, self.limits(), &self.limit_hits).await;
         let ask = Ask {
             headers: &outgoing.head.headers,
             query: outgoing.head.uri.query().unwrap_or(""),
             named: &matched.named,
             body: kept.as_deref().unwrap_or(b""),
         };
-        let asked =
-            Asked { mode: self.mode_asked(&outgoing.head, hop), unread: reads && kept.is_none() };
-        let purpose = shielded((), || Ok(self.understand(matched, &ask, hop, asked)));
+        let asked = Asked {
+            mode: self.mode_asked(&outgoing.head, hop),
+            unread: reads && kept.is_none(),
+            barred,
+        };
+        let purpose = shielded(&breaker, (), || Ok(self.understand(matched, &ask, hop, asked)));
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         match purpose {
             Ok(Purpose::Search(search)) => self.search(*search, outgoing, hop, repeat).await,
-            Ok(Purpose::Event(event)) => self.event(event, outgoing, hop, repeat).await,
-            Err(()) => self.event(None, outgoing, hop, repeat).await,
+            Ok(Purpose::Event(event)) => {
+                self.event(Lesson { event, breaker }, outgoing, hop, repeat).await
+            }
+            Err(()) => self.event(Lesson { event: None, breaker }, outgoing, hop, repeat).await,
         }
+    }
+
+    /// Why nothing of ours may run for a request of this route.
+    fn barred(&self, breaker: &Breaker) -> Option<FailOpen> {
+        if self.memory.level() >= Level::Scarce {
+            self.limit_hits.hit(Limit::MemorySoft);
+            return Some(FailOpen::Memory);
+        }
+        breaker.is_tripped().then_some(FailOpen::Tripped)
     }
 
     /// Who asks, and what the request is for.
@@ -144,9 +175,12 @@ impl Pipeline {
         if self.is_trusted(hop) {
             identity = identity::vouched(identity, ask.headers);
         }
-        self.observer.arrived(&identity);
+        if asked.barred.is_none() {
+            self.observer.arrived(&identity);
+        }
         match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => Purpose::Search(Box::new(search)),
+            None if asked.barred.is_some() => Purpose::Event(None),
             None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
         }
     }
@@ -165,6 +199,13 @@ impl Pipeline {
     /// A refusal of ours, counted.
     pub(super) fn refuse(&self, status: StatusCode, reason: &'static str) -> Response<ReplyBody> {
         self.metrics.refused.with_label_values(&[reason]).inc();
+        let limit = match reason {
+            "request_too_large" => Some(Limit::RequestBytesMax),
+            "request_silent" => Some(Limit::BodyTimeout),
+            "memory" => Some(Limit::MemoryHard),
+            _ => None,
+        };
+        limit.into_iter().for_each(|limit| self.limit_hits.hit(limit));
         respond::error(status, reason)
     }
 

@@ -117,7 +117,7 @@ impl Play<'_> {
     /// What the ranking code says of the list that is about to be served.
     fn explained(&self, story: &Story, before: &Answer) -> anyhow::Result<Vec<Explained>> {
         let user = UserId::parse(story.shopper).context("a shopper's name")?;
-        let asked = Asked { mode: Some(Mode::On), unread: false };
+        let asked = Asked { mode: Some(Mode::On), ..Asked::default() };
         let search = self.explain.search_of(user, story.then, asked).context("no search route")?;
         self.explain
             .explain(&search, &before.body)

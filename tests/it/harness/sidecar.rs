@@ -89,6 +89,24 @@ impl Sidecar {
         panic!("still running after {within:?}");
     }
 
+    /// The most resident memory that it ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Its resident memory now, in bytes.
+    pub fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect(key);
+        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        kibibytes * 1024
+    }
+
     /// What it wrote to its log so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
@@ -211,7 +229,7 @@ impl Builder {
             .args(["serve", "--config"])
             .arg(config.join("leafrank.yaml"))
             .args(&self.arguments)
-            .env("LEAFRANK_LOG", "info")
+            .env("LEAFRANK_LOG", std::env::var("STORY_LOG").unwrap_or("info".into()))
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
