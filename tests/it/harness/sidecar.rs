@@ -19,6 +19,7 @@ pub struct Builder {
     rules: Option<String>,
     arguments: Vec<String>,
     data_port: Option<u16>,
+    ops_port: Option<u16>,
 }
 
 /// A running sidecar.
@@ -43,6 +44,7 @@ impl Sidecar {
             rules: None,
             arguments: Vec::new(),
             data_port: None,
+            ops_port: None,
         }
     }
 
@@ -174,6 +176,12 @@ impl Builder {
         self
     }
 
+    /// Listens on this ops port rather than on a free one.
+    pub fn ops_port(mut self, port: u16) -> Self {
+        self.ops_port = Some(port);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Sidecar {
         let sidecar = self.spawn();
@@ -199,8 +207,9 @@ impl Builder {
         std::fs::create_dir_all(&config).unwrap();
         let socket = directory.path().join("data.sock");
         let socket = socket.display();
-        let [mut data, api, admin, ops] = free_ports();
+        let [mut data, api, admin, mut ops] = free_ports();
         data.set_port(self.data_port.unwrap_or(data.port()));
+        ops.set_port(self.ops_port.unwrap_or(ops.port()));
         let mut text = format!(
             "listen:\n  data: [\"{data}\", \"unix:{socket}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
              threads: {}\n{}upstream:\n  addresses: {:?}\n{}",
