@@ -7,6 +7,7 @@
 //! | admin | `GET /status` | the funnel of each route, and its biggest leak |
 //! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
 //! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
+//! | admin, operators | `POST /routes/{name}/on` | a route that its faults switched off, on again |
 //!
 //! What changes something is POST and wants an operator's token. The whole admin port turns pages
 //! in browsers away, and wants the token for everything where it listens beyond loopback.
@@ -19,7 +20,7 @@ pub use ops::router as ops;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +29,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::border::{Border, is_deliberate, name_us};
+use crate::client::reach::Reach;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -44,6 +46,8 @@ pub struct Admin {
     pub rules: Arc<RulesTable>,
     /// Who is being served.
     pub lifecycle: Arc<Lifecycle>,
+    /// Does the shop accept connections?
+    pub reach: Arc<Reach>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Nobody but this host reaches the admin port.
@@ -58,7 +62,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/tap", get(follow::tap))
         .route("/explain/{query}", get(follow::explain))
         .route("/personalization/off", post(switch_off))
-        .route("/personalization/on", post(switch_on));
+        .route("/personalization/on", post(switch_on))
+        .route("/routes/{name}/on", post(route_on));
     let operator = || middleware::from_fn_with_state(admin.clone(), operator);
     let told_to_all = if admin.loopback { told_to_all } else { told_to_all.layer(operator()) };
     told_to_all
@@ -119,4 +124,14 @@ async fn switch_off(State(admin): State<Admin>) -> Json<serde_json::Value> {
 async fn switch_on(State(admin): State<Admin>) -> Json<serde_json::Value> {
     admin.personalizer.switch(true);
     Json(json!({"personalization": "on"}))
+}
+
+async fn route_on(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
+    match admin.personalizer.breaker_of(&name) {
+        Some(breaker) => {
+            let was_tripped = breaker.switch_on();
+            Json(json!({"route": name, "was_tripped": was_tripped})).into_response()
+        }
+        None => (StatusCode::NOT_FOUND, "no such route\n").into_response(),
+    }
 }

@@ -15,6 +15,7 @@ mod error;
 mod preferences;
 mod track;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,6 +24,7 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use futures_util::FutureExt;
 
 use crate::border::{Border, Peer};
 use crate::observe::Observer;
@@ -69,12 +71,17 @@ async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response
     next.run(Request::from_parts(head, body)).await
 }
 
-/// Lets pages of any origin call us, answers their preflights, and forbids caching.
+/// Lets pages of any origin call us, answers their preflights, forbids caching, and turns a panic
+/// into a 500: it must not end the connection, on which the shop's replies may be under way.
 async fn open_to_pages(request: Request, next: Next) -> Response {
     let mut reply = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        next.run(request).await
+        let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!("a panic was caught in our own API");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        })
     };
     let headers = reply.headers_mut();
     for (name, value) in [

@@ -10,6 +10,8 @@
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod watch;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{self, Admin};
 use crate::api::{self, Api};
 use crate::border::{Border, KeyRingError};
+use crate::client::reach::Reach;
 use crate::client::shop::{Shop, ShopSetupError};
 use crate::config::{ListenAddress, Settings};
 use crate::observe::Observer;
@@ -38,8 +41,11 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
+use crate::telemetry::limits::LimitHits;
+use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use watch::Watch;
 
 /// Why the process cannot start. Each is the operator's to mend: exit code 78.
 #[derive(Debug, thiserror::Error)]
@@ -92,8 +98,15 @@ impl Sidecar {
     /// # Errors
     /// See [`StartError`].
     pub fn assemble(settings: Settings) -> Result<Self, StartError> {
+        Self::assemble_with(settings, Arc::new(SystemClock::default()))
+    }
+
+    /// The same, by a clock of the caller's.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn assemble_with(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let settings = Arc::new(settings);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let metrics = Arc::new(Metrics::new()?);
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
@@ -116,6 +129,7 @@ impl Sidecar {
         ));
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let shop = Arc::new(Shop::<RequestBody>::new(&settings.upstream)?);
+        let watch = watch(&settings, metrics.clone());
         let api = api::router(Api {
             border: border.clone(),
             observer: observer.clone(),
@@ -127,6 +141,7 @@ impl Sidecar {
             personalizer: personalizer.clone(),
             rules,
             lifecycle: lifecycle.clone(),
+            reach: watch.reach.clone(),
             metrics: metrics.clone(),
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
@@ -138,6 +153,8 @@ impl Sidecar {
             observer,
             own: api.clone(),
             lifecycle: lifecycle.clone(),
+            limit_hits: LimitHits::new(&metrics, clock.clone()),
+            memory: watch.memory.clone(),
             metrics,
             clock,
         });
@@ -145,19 +162,8 @@ impl Sidecar {
         server.bootstrap();
         server.add_service(data_service(&settings, pipeline)?);
         server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
-        for (key, address, router) in [
-            ("listen.api", settings.listen.api, api),
-            ("listen.admin", settings.listen.admin, admin::router(admin.clone())),
-            ("listen.ops", settings.listen.ops, admin::ops(admin)),
-        ] {
-            if let Some(address) = address {
-                can_listen(key, address)?;
-                let mut service = Service::new(key.into(), HttpApp::new(router));
-                service.add_tcp(&address.to_string());
-                service.threads = Some(1);
-                server.add_service(service);
-            }
-        }
+        server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+        add_ports(&mut server, &settings, api, admin)?;
         Ok(Self { server, lifecycle, settings, personalizer, _reloader: reloader })
     }
 
@@ -180,6 +186,39 @@ impl Sidecar {
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
         tracing::info!("ended");
     }
+}
+
+/// The ports beside the data port, one thread each.
+fn add_ports(
+    server: &mut Server,
+    settings: &Settings,
+    api: axum::Router,
+    admin: Admin,
+) -> Result<(), StartError> {
+    for (key, address, router) in [
+        ("listen.api", settings.listen.api, api),
+        ("listen.admin", settings.listen.admin, admin::router(admin.clone())),
+        ("listen.ops", settings.listen.ops, admin::ops(admin)),
+    ] {
+        if let Some(address) = address {
+            can_listen(key, address)?;
+            let mut service = Service::new(key.into(), HttpApp::new(router));
+            service.add_tcp(&address.to_string());
+            service.threads = Some(1);
+            server.add_service(service);
+        }
+    }
+    Ok(())
+}
+
+fn watch(settings: &Settings, metrics: Arc<Metrics>) -> Watch {
+    let limits = &settings.limits;
+    let bytes = memory::limit(limits.memory_bytes_max);
+    let memory = Memory::new(bytes, limits.memory_soft_percent, limits.memory_hard_percent);
+    let asks = settings.health.ready_needs_upstream;
+    let reach = Reach::new(&settings.upstream, !asks);
+    metrics.upstream_up.set(i64::from(!asks));
+    Watch { memory: Arc::new(memory), reach: Arc::new(reach), asks, metrics }
 }
 
 /// Keeps the rules' state in the metrics.
@@ -222,8 +261,10 @@ fn data_service(
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         threads => threads,
     });
-    // hyper writes head and body in one go; a second buffer below it would only copy.
-    let buffers = || L4BufferSettings { read: Some(16 * 1024), write: Some(0) };
+    // hyper reads into a buffer of its own and writes head and body in one go: a second buffer below
+    // it would only copy, and take memory from every idle connection. rustls reads in small pieces.
+    let read = if settings.listen.tls.is_some() { 16 * 1024 } else { 0 };
+    let buffers = || L4BufferSettings { read: Some(read), write: Some(0) };
     for address in &settings.listen.data {
         let listener = match address {
             ListenAddress::Tcp(address) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 mod build;
 mod build_route;
+mod limits;
 mod overlay;
 mod parse;
 pub mod preset;
@@ -22,6 +23,7 @@ pub mod source;
 mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
+pub use limits::{Faults, Health, Limits};
 pub use overlay::variable;
 pub use parse::{SettingsText, schema};
 
@@ -40,6 +42,10 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// Time and size limits.
     pub limits: Limits,
+    /// When our own faults switch a route off.
+    pub faults: Faults,
+    /// What readiness means.
+    pub health: Health,
     /// The rules file.
     pub rules: RulesFile,
     /// What is kept in memory.
@@ -414,43 +420,6 @@ pub struct EventRoute {
     pub facts_or: Option<HitMap>,
     /// The same, in a product page's reply: what the reply says of the product.
     pub reply_facts: Option<HitMap>,
-}
-
-/// Time and size limits. Every one has its unit in its name.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// How long upstream bytes are held back, from the reply's head on.
-    pub hold_ms: u64,
-    /// Our own computation for one search.
-    pub rank_us: u64,
-    /// Reply bodies above this stream on untouched (as received, and decoded).
-    pub reply_bytes_max: usize,
-    /// Request bodies up to this are read to learn from; larger ones stream through unread.
-    pub peek_bytes_max: usize,
-    /// Request bodies above this get 413; 0 = no limit.
-    pub request_bytes_max: u64,
-    /// Header block above this gets 431.
-    pub header_bytes_max: usize,
-    /// Header lines above this get 431.
-    pub header_count_max: usize,
-    /// A head must arrive within this.
-    pub header_timeout: Duration,
-    /// A connection silent for this is closed (between requests; upgraded ones excluded).
-    pub idle_timeout: Duration,
-    /// A request body silent for this ends the request with 408.
-    pub body_timeout: Duration,
-    /// Personalised requests in flight; past it requests pass unranked.
-    pub in_flight_max: usize,
-    /// HTTP/2 streams a connection.
-    pub h2_streams_max: u32,
-}
-
-impl Limits {
-    /// The longest request body that is forwarded, in bytes; the largest number where there is no
-    /// limit.
-    pub fn request_bytes_cap(&self) -> u64 {
-        if self.request_bytes_max == 0 { u64::MAX } else { self.request_bytes_max }
-    }
 }
 
 /// The rules file.

@@ -8,6 +8,7 @@
 //! its reply ([`Treatment`]); [`Personalizer::rerank`] does it within `rank_us`. Knows neither hyper
 //! nor pingora, waits for nothing, and answers every doubt with a [`FailOpen`].
 
+pub mod breaker;
 pub mod explain;
 pub mod fail_open;
 pub mod funnel;
@@ -18,7 +19,7 @@ mod ranked;
 mod search;
 mod told;
 
-pub use search::{Asked, Search, Treatment};
+pub use search::{Asked, Place, Search, Treatment};
 pub use told::Told;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
 use crate::wire::HitPlan;
+use breaker::Breaker;
 use explain::Explained;
 use fail_open::FailOpen;
 use funnel::{Funnel, Seen};
@@ -52,6 +54,7 @@ const LIVE_TOP: usize = 50;
 /// A route of the settings, ready to be used.
 struct SearchPlan {
     name: String,
+    breaker: Arc<Breaker>,
     route: SearchRoute,
     hits: HitPlan,
     learn: bool,
@@ -116,6 +119,8 @@ pub struct RouteStatus {
     pub name: String,
     /// Its mode.
     pub mode: Mode,
+    /// Its own faults switched it off.
+    pub tripped: bool,
     /// Searches that came through each [`Stage`](funnel::Stage).
     pub funnel: [u64; 7],
 }
@@ -130,7 +135,9 @@ pub struct Personalizer {
     clock: Arc<dyn Clock>,
     on: AtomicBool,
     audience: Audience,
-    ranking: Arc<AtomicUsize>,
+    /// Replies being held or copied.
+    held: Arc<AtomicUsize>,
+    breakers: Vec<Arc<Breaker>>,
     searches: AtomicU64,
     /// Queries as read: people ask for the same few things.
     queries: Cache<u64, Arc<QueryView>>,
@@ -147,9 +154,12 @@ impl Personalizer {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let plans = settings.routes.iter().map(|route| match &route.kind {
+        let breakers = breaker::all(&settings.routes, settings.faults, &metrics, &clock);
+        let routes = settings.routes.iter().zip(&breakers);
+        let plans = routes.map(|(route, breaker)| match &route.kind {
             RouteKind::Search(search) => Some(Arc::new(SearchPlan {
                 name: route.name.clone(),
+                breaker: breaker.clone(),
                 hits: HitPlan::new(&search.hits, &search.only_if),
                 route: (**search).clone(),
                 learn: route.learn,
@@ -157,8 +167,9 @@ impl Personalizer {
             })),
             RouteKind::Event(_) => None,
         });
+        let plans = plans.collect();
         Self {
-            plans: plans.collect(),
+            plans,
             life: xxh3_64(&clock.now().0.to_le_bytes()),
             settings,
             store,
@@ -167,7 +178,8 @@ impl Personalizer {
             clock,
             on: AtomicBool::new(true),
             audience: Audience::default(),
-            ranking: Arc::default(),
+            held: Arc::default(),
+            breakers,
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
         }
@@ -225,12 +237,26 @@ impl Personalizer {
 
     /// What each search route did so far.
     pub fn routes(&self) -> Vec<RouteStatus> {
-        let status = |plan: &Arc<SearchPlan>| RouteStatus {
-            name: plan.name.clone(),
-            mode: plan.route.mode,
-            funnel: plan.funnel.counts(),
+        let status = |(number, plan): (usize, &Option<Arc<SearchPlan>>)| {
+            let plan = plan.as_ref()?;
+            Some(RouteStatus {
+                name: plan.name.clone(),
+                mode: plan.route.mode,
+                tripped: self.breakers[number].is_tripped(),
+                funnel: plan.funnel.counts(),
+            })
         };
-        self.plans.iter().flatten().map(status).collect()
+        self.plans.iter().enumerate().filter_map(status).collect()
+    }
+
+    /// What switches the route of this number off when our code faults on it.
+    pub fn breaker(&self, route: usize) -> Arc<Breaker> {
+        self.breakers[route].clone()
+    }
+
+    /// The breaker of the route called so.
+    pub fn breaker_of(&self, name: &str) -> Option<&Arc<Breaker>> {
+        self.breakers.iter().find(|breaker| breaker.route() == name)
     }
 
     /// What is known of `subject`, in the plan's shape.

@@ -25,11 +25,12 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    if admin.lifecycle.is_ready() {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
-    }
+    let why = match () {
+        () if !admin.lifecycle.is_ready() => "draining\n",
+        () if !admin.reach.is_up() => "the shop accepts no connection\n",
+        () => return "ok\n".into_response(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {

@@ -23,6 +23,8 @@ pub struct Status {
     pub version: String,
     /// False while draining.
     pub ready: bool,
+    /// Does the shop accept connections?
+    pub shop_up: bool,
     /// Requests being served.
     pub in_flight: usize,
     /// The rules in force, as `GET /rules` tells them.
@@ -42,6 +44,8 @@ pub struct Route {
     pub name: String,
     /// Its mode.
     pub mode: Mode,
+    /// Its own faults switched it off.
+    pub tripped: bool,
     /// Searches by stage, in order.
     pub funnel: Vec<(String, u64)>,
     /// Searches that went out in the shop's order, by reason.
@@ -90,6 +94,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: admin.lifecycle.is_ready(),
+        shop_up: admin.reach.is_up(),
         in_flight: admin.lifecycle.in_flight(),
         rules: rules_of(&admin),
         clicks: clicks(&admin),
@@ -112,13 +117,8 @@ fn by_route(admin: &Admin) -> BTreeMap<String, BTreeMap<String, u64>> {
 fn route_of(route: RouteStatus, bypass: BTreeMap<String, u64>) -> Route {
     let leak = biggest_leak(&route.funnel).map(|(stage, lost)| leak(stage, lost, &route, &bypass));
     let named = Stage::ALL.iter().map(|stage| stage.name().to_owned());
-    Route {
-        funnel: named.zip(route.funnel).collect(),
-        name: route.name,
-        mode: route.mode,
-        bypass,
-        leak,
-    }
+    let RouteStatus { name, mode, tripped, .. } = route;
+    Route { funnel: named.zip(route.funnel).collect(), name, mode, tripped, bypass, leak }
 }
 
 fn leak(stage: Stage, lost: u64, route: &RouteStatus, bypass: &BTreeMap<String, u64>) -> Leak {

@@ -11,7 +11,7 @@ use clap::{ArgGroup, Args};
 use super::{CONFIG, environment, print_problems};
 use crate::app::{Sidecar, Until};
 use crate::config::{Settings, SettingsText};
-use crate::telemetry::log;
+use crate::telemetry::{log, memory};
 use crate::types::problem::Problem;
 
 /// Where settings come from; `serve` and `check` read them in the same way.
@@ -37,11 +37,20 @@ pub(super) struct Serve {
 }
 
 impl Sources {
-    /// Reads the settings.
+    /// Reads the settings, and compares them with the memory that there is.
     ///
     /// # Errors
     /// Every problem at once.
     pub(super) fn settings(&self) -> Result<Settings, Vec<Problem>> {
+        let settings = self.parsed()?;
+        match memory::limit(settings.limits.memory_bytes_max) {
+            Some(bytes) => settings.limits.fit_into(bytes).map_err(|problem| vec![problem])?,
+            None => {}
+        }
+        Ok(settings)
+    }
+
+    fn parsed(&self) -> Result<Settings, Vec<Problem>> {
         let environment = environment();
         let Some(path) = &self.config else {
             return match &self.upstream {

@@ -54,7 +54,11 @@ impl Status {
 fn page(found: &Found) -> String {
     let mut out = String::new();
     let rules = |key: &str| found.rules[key].as_str().unwrap_or("none").to_owned();
-    let state = if found.ready { "ready" } else { "draining" };
+    let state = match (found.ready, found.shop_up) {
+        (false, _) => "draining",
+        (true, false) => "the shop accepts no connection",
+        (true, true) => "ready",
+    };
     let _ = writeln!(
         out,
         "leafrank {} · {state} · {} in flight · rules {} ({}) · personalisation {}",
@@ -81,7 +85,9 @@ fn page(found: &Found) -> String {
 
 fn funnel(out: &mut String, route: &Route) {
     let mode = serde_json::to_value(route.mode).unwrap_or_default();
-    let _ = writeln!(out, "\n{} · {}", route.name, mode.as_str().unwrap_or_default());
+    let mode = mode.as_str().unwrap_or_default();
+    let tripped = if route.tripped { " · off: its own faults tripped it" } else { "" };
+    let _ = writeln!(out, "\n{} · {mode}{tripped}", route.name);
     let whole = route.funnel.first().map_or(0, |(_, count)| *count);
     if whole == 0 && route.bypass.is_empty() {
         out.push_str("  no searches yet\n");

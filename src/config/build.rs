@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::raw::{RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Identity, Limits, Listen, ListenAddress, OwnPaths, RulesFile, ServerTls, Settings,
-    Shutdown, Source, Store, Trust, Upstream, UpstreamAddress, build_route,
+    ClientTls, Faults, Health, Identity, Limits, Listen, ListenAddress, OwnPaths, RulesFile,
+    ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress, build_route,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -32,6 +32,11 @@ pub(super) fn settings(
         trust: trust(&raw.trust, &files, &mut check),
         routes: build_route::all(raw, &mut check),
         limits: limits(&raw.limits, &mut check),
+        faults: Faults {
+            per_minute_max: size(raw.faults.per_minute_max),
+            quiet: Duration::from_secs(raw.faults.quiet_seconds),
+        },
+        health: Health { ready_needs_upstream: raw.health.ready_needs_upstream },
         rules: RulesFile {
             path: raw.rules.path.as_deref().map(|path| files.path(path)),
             may_be_missing: false,
@@ -219,6 +224,11 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
             Fault::new(format!("found {}", raw.peek_bytes_max), "at most request_bytes_max");
         check.fault(&key.key("peek_bytes_max"), fault);
     }
+    if raw.memory_soft_percent > raw.memory_hard_percent {
+        let found = format!("found {}", raw.memory_soft_percent);
+        let fault = Fault::new(found, "at most memory_hard_percent");
+        check.fault(&key.key("memory_soft_percent"), fault);
+    }
     Limits {
         hold_ms: raw.hold_ms,
         rank_us: raw.rank_us,
@@ -230,8 +240,14 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         header_timeout: Duration::from_secs(raw.header_timeout_seconds),
         idle_timeout: Duration::from_secs(raw.idle_timeout_seconds),
         body_timeout: Duration::from_secs(raw.body_timeout_seconds),
+        write_timeout: Duration::from_secs(raw.write_timeout_seconds),
         in_flight_max: size(raw.in_flight_max),
         h2_streams_max: u32::try_from(raw.h2_streams_max).unwrap_or(u32::MAX),
+        h2_resets_max: size(raw.h2_resets_max),
+        connections_max: size(raw.connections_max),
+        memory_bytes_max: raw.memory_bytes_max,
+        memory_soft_percent: raw.memory_soft_percent,
+        memory_hard_percent: raw.memory_hard_percent,
     }
 }
 

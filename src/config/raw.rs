@@ -28,6 +28,10 @@ section! {
         mode: Mode = Mode::Shadow,
         /// Time and size limits.
         limits: RawLimits = RawLimits::default(),
+        /// When our own faults switch a route off.
+        faults: RawFaults = RawFaults::default(),
+        /// What readiness means.
+        health: RawHealth = RawHealth::default(),
         /// The rules.
         rules: RawRulesFile = RawRulesFile::default(),
         /// What is kept in memory.
@@ -173,7 +177,7 @@ section! {
         rank_us: u64 = 5_000,
         /// Replies above so many bytes stream on untouched, as received and as decoded.
         #[schemars(range(min = 1024, max = 1_073_741_824))]
-        reply_bytes_max: u64 = 4_194_304,
+        reply_bytes_max: u64 = 1_048_576,
         /// Request bodies up to so many bytes are read to learn from.
         #[schemars(range(min = 0, max = 16_777_216))]
         peek_bytes_max: u64 = 65_536,
@@ -195,12 +199,50 @@ section! {
         /// Seconds after which a silent request body gets 408.
         #[schemars(range(min = 1, max = 3_600))]
         body_timeout_seconds: u64 = 30,
-        /// Searches being ranked at a time; past it they pass unranked.
+        /// Seconds after which a client that takes nothing of its reply loses its connection.
+        #[schemars(range(min = 1, max = 3_600))]
+        write_timeout_seconds: u64 = 60,
+        /// Replies held or copied at a time; past it they pass unranked and unlearned.
         #[schemars(range(min = 1, max = 1_048_576))]
-        in_flight_max: u64 = 1_024,
+        in_flight_max: u64 = 64,
         /// HTTP/2 streams a connection.
         #[schemars(range(min = 1, max = 65_536))]
         h2_streams_max: u64 = 256,
+        /// HTTP/2 requests taken back before they were looked at; one more ends the connection.
+        #[schemars(range(min = 1, max = 65_536))]
+        h2_resets_max: u64 = 100,
+        /// Connections of the data port; one more is closed at once.
+        #[schemars(range(min = 1, max = 1_048_576))]
+        connections_max: u64 = 4_096,
+        /// Memory in bytes that the two marks are percents of; 0 = what the cgroup allows.
+        #[schemars(range(min = 0, max = 1_099_511_627_776_u64))]
+        memory_bytes_max: u64 = 0,
+        /// Above this share of the memory nothing is personalised.
+        #[schemars(range(min = 1, max = 100))]
+        memory_soft_percent: u64 = 80,
+        /// Above this share of the memory new requests get 503.
+        #[schemars(range(min = 1, max = 100))]
+        memory_hard_percent: u64 = 95,
+    }
+}
+
+section! {
+    /// When our own faults switch a route off.
+    RawFaults {
+        /// So many faults within a minute switch a route off.
+        #[schemars(range(min = 1, max = 10_000))]
+        per_minute_max: u64 = 5,
+        /// Seconds without a fault after which it comes back; 0 = only by an operator.
+        #[schemars(range(min = 0, max = 86_400))]
+        quiet_seconds: u64 = 300,
+    }
+}
+
+section! {
+    /// What readiness means.
+    RawHealth {
+        /// `/readyz` says 503 while the shop accepts no connection.
+        ready_needs_upstream: bool = true,
     }
 }
 

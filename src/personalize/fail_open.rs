@@ -5,6 +5,7 @@
 //! decides. docs/METRICS.md lists the same words.
 
 use super::funnel::Stage;
+use crate::telemetry::limits::Limit;
 use crate::wire::Doubt;
 
 /// A row: the variant, its label, the stage of the funnel at which it loses a search (`None` for
@@ -96,8 +97,12 @@ reasons! {
     ReplyBroken: "reply_broken", Some(Stage::Decoded), None;
     /// `rank_us` ended before the ranking did.
     RankSpent: "rank_spent", Some(Stage::Allowed), Some("limits.rank_us");
-    /// More than `in_flight_max` searches were being ranked.
+    /// More than `in_flight_max` replies were being held.
     Overload: "overload", Some(Stage::Allowed), Some("limits.in_flight_max");
+    /// Memory is above the soft mark.
+    Memory: "memory", Some(Stage::Allowed), Some("limits.memory_bytes_max");
+    /// Our own faults switched the route off.
+    Tripped: "tripped", Some(Stage::Allowed), Some("POST /routes/{name}/on, once its faults are mended");
     /// Nothing in the list is about the query, so nothing is a reason to move anything.
     OffTopic: "off_topic", Some(Stage::Changed), Some("routes[].search.query");
     /// The ranking is the upstream's order.
@@ -110,6 +115,24 @@ impl FailOpen {
     /// The reason with this label.
     pub fn parse(label: &str) -> Option<Self> {
         Self::all().find(|reason| reason.label() == label)
+    }
+}
+
+impl FailOpen {
+    /// Is it a fault of ours that [`super::breaker`] should hear of? Panics tell it themselves.
+    pub fn is_our_fault(self) -> bool {
+        matches!(self, Self::Doubt(Doubt::NotAPermutation | Doubt::Misplaced))
+    }
+
+    /// The limit that was reached, if that is the reason.
+    pub fn limit(self) -> Option<Limit> {
+        match self {
+            Self::HoldSpent => Some(Limit::HoldMs),
+            Self::RankSpent => Some(Limit::RankUs),
+            Self::TooLarge => Some(Limit::ReplyBytesMax),
+            Self::Overload => Some(Limit::InFlightMax),
+            _ => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::header;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::breaker::Breaker;
 use super::fail_open::FailOpen;
 use super::{Personalizer, SearchPlan, order};
 use crate::config::Mode;
@@ -38,8 +39,8 @@ pub struct Asked {
     pub explain: bool,
     /// The route needs the request's body, and it could not be kept.
     pub unread: bool,
-    /// The request came by another sidecar, which ranks.
-    pub other_leg: bool,
+    /// Why nothing of ours may run for this request.
+    pub barred: Option<FailOpen>,
 }
 
 /// One search, from its request to its reply.
@@ -55,13 +56,12 @@ pub struct Search {
     pub(super) mode: Mode,
     pub(super) id: QueryId,
     tag: Arc<str>,
-    _ranking: Option<Arc<Ranking>>,
 }
 
-/// Counted while a search is being ranked.
-pub(super) struct Ranking(Arc<AtomicUsize>);
+/// A place among the replies that are held or copied at a time, until it is dropped.
+pub struct Place(Arc<AtomicUsize>);
 
-impl Drop for Ranking {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -81,6 +81,11 @@ impl Search {
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
         self.shopper.filter(|_| self.plan.learn)
+    }
+
+    /// What hears of our faults on this route.
+    pub fn breaker(&self) -> &Breaker {
+        &self.plan.breaker
     }
 
     /// What the order depends on, for the reply's `ETag`.
@@ -117,7 +122,6 @@ impl Personalizer {
             mode: asked.mode.unwrap_or(plan.route.mode),
             id: QueryId(0),
             tag: Arc::from(""),
-            _ranking: None,
             plan,
         })
     }
@@ -145,7 +149,6 @@ impl Personalizer {
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),
             tag: Arc::from(""),
-            _ranking: None,
             plan,
         };
         search.treatment = match self.unrankable(&search, ask, identity, asked) {
@@ -165,8 +168,8 @@ impl Personalizer {
     ) -> Option<FailOpen> {
         let plan = &search.plan;
         match () {
+            () if asked.barred.is_some() => asked.barred,
             () if identity.opted_out => Some(FailOpen::OptedOut),
-            () if asked.other_leg => Some(FailOpen::OtherLeg),
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
             () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
@@ -201,15 +204,9 @@ impl Personalizer {
         if !search.known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
             return look(FailOpen::NoEvidence);
         }
-        match self.begin_ranking() {
-            None => look(FailOpen::Overload),
-            Some(ranking) => {
-                let version = profile.map_or(0, |profile| profile.version);
-                search.tag = self.tag(search.shopper, version, &rules);
-                search._ranking = Some(Arc::new(ranking));
-                Treatment::Rank
-            }
-        }
+        let version = profile.map_or(0, |profile| profile.version);
+        search.tag = self.tag(search.shopper, version, &rules);
+        Treatment::Rank
     }
 
     /// A fixed share of sessions always gets the upstream's order, so that something unbiased is
@@ -224,10 +221,11 @@ impl Personalizer {
         place < f64::from(self.settings.holdout)
     }
 
-    fn begin_ranking(&self) -> Option<Ranking> {
-        let ranking = Ranking(self.ranking.clone());
-        let before = self.ranking.fetch_add(1, Ordering::AcqRel);
-        (before < self.settings.limits.in_flight_max).then_some(ranking)
+    /// A place for a reply that is about to be held or copied, if one of `in_flight_max` is free.
+    pub fn place(&self) -> Option<Place> {
+        let place = Place(self.held.clone());
+        let before = self.held.fetch_add(1, Ordering::AcqRel);
+        (before < self.settings.limits.in_flight_max).then_some(place)
     }
 
     fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Arc<str> {

@@ -51,6 +51,16 @@ impl CutFlag {
     }
 }
 
+/// What a streaming request body may take.
+pub(crate) struct Bounds {
+    /// In all.
+    pub(crate) bytes_max: u64,
+    /// Between two pieces.
+    pub(crate) silence: Duration,
+    /// When the last piece came.
+    pub(crate) since: Instant,
+}
+
 /// A request body on its way to the shop.
 pub struct RequestBody(Request);
 
@@ -82,16 +92,15 @@ impl RequestBody {
         Self(Request::Whole { bytes: Some(bytes), trailers: Some(trailers) })
     }
 
-    /// Streams `ahead` and then `rest`, `bytes_max` in all, each frame within `silence`.
+    /// Streams `ahead` and then `rest`, within `bounds`.
     pub(crate) fn stream(
         ahead: VecDeque<Bytes>,
         rest: Incoming,
-        bytes_max: u64,
-        silence: Duration,
+        bounds: Bounds,
         cut: CutFlag,
     ) -> Self {
-        let timer = Box::pin(tokio::time::sleep(silence));
-        let left = bytes_max;
+        let Bounds { bytes_max: left, silence, since } = bounds;
+        let timer = Box::pin(tokio::time::sleep_until(since + silence));
         Self(Request::Stream(Box::new(RequestStream { ahead, rest, left, silence, timer, cut })))
     }
 
@@ -143,7 +152,9 @@ impl Body for RequestBody {
 
 impl RequestStream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let frame = match self.ahead.pop_front() {
+        let ahead = self.ahead.pop_front();
+        let is_fresh = ahead.is_none();
+        let frame = match ahead {
             Some(bytes) => Some(Ok(Frame::data(bytes))),
             None => match Pin::new(&mut self.rest).poll_frame(cx) {
                 Poll::Ready(frame) => frame.map(|f| f.map_err(Into::into)),
@@ -166,7 +177,9 @@ impl RequestStream {
                     return Poll::Ready(Some(Err("the request body is too large".into())));
                 }
             }
-            self.timer.as_mut().reset(Instant::now() + self.silence);
+            if is_fresh {
+                self.timer.as_mut().reset(Instant::now() + self.silence);
+            }
         }
         Poll::Ready(frame)
     }
@@ -275,6 +288,9 @@ impl Body for ReplyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Some((_, busy)) = &mut self.in_flight {
+            busy.asked();
+        }
         let frame = ready!(self.kind.poll(cx));
         let ended = matches!(frame, None | Some(Err(_))) || self.kind.is_end();
         if let Some(tee) = &mut self.tee {
@@ -289,8 +305,10 @@ impl Body for ReplyBody {
                 _ => {}
             }
         }
-        if ended {
-            self.in_flight = None;
+        match &mut self.in_flight {
+            Some(_) if ended => self.in_flight = None,
+            Some((_, busy)) => busy.gave(),
+            None => {}
         }
         Poll::Ready(frame)
     }

@@ -2,13 +2,19 @@
 //!
 //! In: an accepted stream (TCP, unix socket, TLS already off). Out: each request handed to
 //! [`Pipeline::handle`], on the worker thread that accepted it. Speaks HTTP/1.1, HTTP/2 and h2c on
-//! one port. Limits: header bytes and lines (431), silent and half-sent requests, streams a
-//! connection. A panic inside a request ends in the original reply, never in a lost connection.
+//! one port. Limits: connections, header bytes and lines (431), silent and half-sent requests,
+//! clients that do not read, streams a connection. A panic inside a request ends in the original
+//! reply, or in a 500 of ours where there is none, never in a lost connection.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -16,27 +22,56 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
+use super::body::ReplyBody;
 use super::framing::Hop;
-use super::idle::Activity;
+use super::idle::{Activity, Patience, Silence};
 use super::pipeline::{Connection, Pipeline};
 use super::sniff::{Seen, Sniffer};
 use super::watched::Watched;
 use crate::config::Limits;
+use crate::telemetry::limits::Limit;
+use crate::telemetry::metrics::Metrics;
 
 /// The data port's application.
 pub struct Engine {
     pipeline: Arc<Pipeline>,
     http: auto::Builder<TokioExecutor>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// Counted while a connection is open.
+struct Open {
+    connections: Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+        self.metrics.connections.dec();
+    }
 }
 
 impl Engine {
     /// Prepares hyper with the settings' limits.
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
         let http = http_builder(pipeline.limits());
-        Self { pipeline, http }
+        Self { pipeline, http, connections: Arc::default() }
+    }
+
+    /// Counts one more connection; `None` when there are `connections_max`.
+    fn open(&self) -> Option<Open> {
+        let metrics = self.pipeline.metrics.clone();
+        metrics.connections.inc();
+        let open = Open { connections: self.connections.clone(), metrics };
+        let before = self.connections.fetch_add(1, Ordering::AcqRel);
+        (before < self.pipeline.limits().connections_max).then_some(open)
     }
 
     async fn serve(&self, stream: Stream) {
+        let Some(_open) = self.open() else {
+            return self.pipeline.limit_hits.hit(Limit::ConnectionsMax);
+        };
         let hop = Hop { peer: peer_of(&stream), secure: stream.get_ssl_digest().is_some() };
         let activity = Arc::new(Activity::new(self.pipeline.clock.clone()));
         let seen = Arc::new(Seen::default());
@@ -46,12 +81,18 @@ impl Engine {
         let service = service_fn(|request| {
             let connection = connection.clone();
             let pipeline = self.pipeline.clone();
-            async move { Ok::<_, std::convert::Infallible>(pipeline.handle(request, connection).await) }
+            async move {
+                Ok::<_, std::convert::Infallible>(answer(&pipeline, request, connection).await)
+            }
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(serving);
         let limits = self.pipeline.limits();
-        let expired = activity.expired(limits.header_timeout, limits.idle_timeout);
+        let expired = activity.expired(Patience {
+            head: limits.header_timeout,
+            idle: limits.idle_timeout,
+            write: limits.write_timeout,
+        });
         tokio::pin!(expired);
         let closing = self.pipeline.lifecycle.closing();
         tokio::pin!(closing);
@@ -60,11 +101,11 @@ impl Engine {
             tokio::select! {
                 outcome = &mut serving => {
                     if let Err(error) = outcome {
-                        tracing::debug!(%error, "a client connection ended early");
+                        self.ended_early(error.as_ref());
                     }
                     return;
                 }
-                () = &mut expired => return,
+                silence = &mut expired => return self.given_up(silence),
                 () = &mut closing, if !told => {
                     told = true;
                     // A connection that has just come gets its one reply, which says "close":
@@ -76,6 +117,42 @@ impl Engine {
             }
         }
     }
+}
+
+impl Engine {
+    fn ended_early(&self, error: &(dyn std::error::Error + Send + Sync + 'static)) {
+        tracing::debug!(?error, "a client connection ended early");
+        let large =
+            error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large);
+        if large {
+            self.pipeline.limit_hits.hit(Limit::HeaderBytesMax);
+        } else if format!("{error:?}").contains("ENHANCE_YOUR_CALM") {
+            // The goodbye of HTTP/2's engine to a flood of frames; hyper keeps it in this text alone.
+            self.pipeline.limit_hits.hit(Limit::H2ResetsMax);
+        }
+    }
+
+    fn given_up(&self, silence: Silence) {
+        match silence {
+            Silence::Head => self.pipeline.limit_hits.hit(Limit::HeaderTimeout),
+            Silence::Write => self.pipeline.limit_hits.hit(Limit::WriteTimeout),
+            // The ordinary end of a connection that was kept.
+            Silence::Idle => {}
+        }
+    }
+}
+
+/// A request's answer, whatever happens on the way to it.
+async fn answer(
+    pipeline: &Pipeline,
+    request: Request<Incoming>,
+    connection: Arc<Connection>,
+) -> Response<ReplyBody> {
+    let handling = AssertUnwindSafe(pipeline.handle(request, connection)).catch_unwind();
+    handling.await.unwrap_or_else(|_| {
+        tracing::error!("a panic was caught outside of any route");
+        pipeline.refuse(StatusCode::INTERNAL_SERVER_ERROR, "panic")
+    })
 }
 
 #[async_trait]
@@ -106,6 +183,7 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .max_concurrent_streams(limits.h2_streams_max)
+        .max_pending_accept_reset_streams(limits.h2_resets_max)
         .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
         .keep_alive_interval(limits.idle_timeout / 2)
         .keep_alive_timeout(limits.header_timeout);

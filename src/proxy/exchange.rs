@@ -6,6 +6,7 @@
 //! carries a [`FailOpen`] and the original body.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,15 +18,24 @@ use hyper::body::Incoming;
 use super::body::ReplyBody;
 use super::forward::Outgoing;
 use super::framing::Hop;
-use super::hold::{Held, hold};
+use super::hold::{Held, hold, placed};
 use super::pipeline::Pipeline;
 use super::shield::shielded;
 use super::{caching, respond};
 use crate::client::shop::Repeat;
 use crate::observe::{Event, Observer};
+use crate::personalize::breaker::Breaker;
 use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Ending, Looked, Reranked, Search, Treatment};
+use crate::telemetry::limits::Limit;
 use crate::wire::encoding::{self, Coding, EncodingError};
+
+/// What a request of an event route may teach, and what hears of our faults in it.
+pub(super) struct Lesson {
+    /// `None`: nothing.
+    pub(super) event: Option<Event>,
+    pub(super) breaker: Arc<Breaker>,
+}
 
 impl Pipeline {
     /// A search: forwarded, then ranked, or looked at, or only passed.
@@ -59,6 +69,7 @@ impl Pipeline {
             },
         };
         self.metrics.bypass.with_label_values(&[search.route(), why.label()]).inc();
+        why.limit().into_iter().for_each(|limit| self.limit_hits.hit(limit));
         respond::bypassed(&mut parts.headers, why, search.is_explained().then(|| search.id()));
         Response::from_parts(parts, body)
     }
@@ -88,6 +99,9 @@ impl Pipeline {
             Ok(coding) => coding,
             Err(why) => return Err((why, ReplyBody::stream(VecDeque::new(), body))),
         };
+        let Some(place) = self.personalizer.place() else {
+            return Err((FailOpen::Overload, ReplyBody::stream(VecDeque::new(), body)));
+        };
         let limits = self.limits();
         let started_us = self.clock.monotonic_us();
         let held = hold(body, limits.reply_bytes_max, Duration::from_millis(limits.hold_ms)).await;
@@ -95,19 +109,26 @@ impl Pipeline {
         self.metrics.hold_seconds.observe(held_us as f64 / 1e6);
         let (bytes, trailers) = match held {
             Held::Whole(bytes, trailers) => (bytes, trailers),
-            held @ Held::TooLarge(..) => return Err((FailOpen::TooLarge, held.untouched())),
-            held @ Held::Late(..) => return Err((FailOpen::HoldSpent, held.untouched())),
-            held @ Held::Broken(..) => return Err((FailOpen::ReplyBroken, held.untouched())),
+            held @ Held::TooLarge(..) => return Err((FailOpen::TooLarge, held.untouched(place))),
+            held @ Held::Late(..) => return Err((FailOpen::HoldSpent, held.untouched(place))),
+            held @ Held::Broken(..) => return Err((FailOpen::ReplyBroken, held.untouched(place))),
         };
-        let outcome = shielded(FailOpen::Panic, || self.rerank(search, (coding, &bytes), ending));
+        let breaker = search.breaker();
+        let rerank = || self.rerank(search, (coding, &bytes), ending);
+        let outcome = shielded(breaker, FailOpen::Panic, rerank);
         let (reranked, moved) = match outcome {
             Ok(outcome) => outcome,
-            Err(why) => return Err((why, ReplyBody::whole(bytes, trailers))),
+            Err(why) => {
+                if why.is_our_fault() {
+                    breaker.fault(why.label());
+                }
+                return Err((why, ReplyBody::whole(placed(bytes, place), trailers)));
+            }
         };
         caching::personalise(&mut parts.headers, search.tag());
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(moved.len()));
         respond::reranked(&mut parts.headers, &reranked);
-        Ok(ReplyBody::whole(moved, trailers))
+        Ok(ReplyBody::whole(placed(moved, place), trailers))
     }
 
     /// Decodes, ranks, records what was shown, and encodes again.
@@ -144,11 +165,16 @@ impl Pipeline {
                 return body;
             }
         };
+        let Some(place) = self.personalizer.place() else {
+            self.limit_hits.hit(Limit::InFlightMax);
+            self.personalizer.ended(&search, unread(FailOpen::Overload));
+            return body;
+        };
         let bytes_max = self.limits().reply_bytes_max;
         let (personalizer, observer) = (self.personalizer.clone(), self.observer.clone());
         body.teed(bytes_max, move |copy| {
             // Nothing depends on this look: a reply that cannot be read teaches nothing.
-            let looked = shielded(FailOpen::Panic, || {
+            let looked = shielded(search.breaker(), FailOpen::Panic, || {
                 let plain = encoding::decode(coding, &copy, bytes_max).map_err(undecoded)?;
                 personalizer.look(&search, &plain)
             });
@@ -161,13 +187,14 @@ impl Pipeline {
                 }
             };
             personalizer.ended(&search, ending);
+            drop(place);
         })
     }
 
     /// An event: forwarded, then learned from if the shop took it.
     pub(super) async fn event(
         &self,
-        event: Option<Event>,
+        lesson: Lesson,
         outgoing: Outgoing,
         hop: Hop,
         repeat: Repeat,
@@ -178,13 +205,14 @@ impl Pipeline {
         };
         let (parts, body) = reply.into_parts();
         let body = ReplyBody::stream(VecDeque::new(), body);
+        let Lesson { event, breaker } = lesson;
         let Some(event) = event.filter(|_| parts.status.is_success()) else {
             return Response::from_parts(parts, body);
         };
         let body = match (event.reads_reply(), readable(&parts)) {
-            (true, Ok(coding)) => self.learn_at_end(event, coding, body),
+            (true, Ok(coding)) => self.learn_at_end(event, breaker, coding, body),
             _ => {
-                learn(&self.observer, event, None);
+                learn(&breaker, &self.observer, event);
                 body
             }
         };
@@ -192,12 +220,27 @@ impl Pipeline {
     }
 
     /// Learns from an event together with the page that answers it.
-    fn learn_at_end(&self, event: Event, coding: Coding, body: ReplyBody) -> ReplyBody {
+    fn learn_at_end(
+        &self,
+        event: Event,
+        breaker: Arc<Breaker>,
+        coding: Coding,
+        body: ReplyBody,
+    ) -> ReplyBody {
+        let Some(place) = self.personalizer.place() else {
+            self.limit_hits.hit(Limit::InFlightMax);
+            learn(&breaker, &self.observer, event);
+            return body;
+        };
         let bytes_max = self.limits().reply_bytes_max;
         let observer = self.observer.clone();
         body.teed(bytes_max, move |copy| {
-            let page = encoding::decode(coding, &copy, bytes_max).ok();
-            learn(&observer, event, page.as_deref());
+            let _: Result<(), ()> = shielded(&breaker, (), || {
+                let page = encoding::decode(coding, &copy, bytes_max).ok();
+                observer.learn(event, page.as_deref());
+                Ok(())
+            });
+            drop(place);
         })
     }
 
@@ -253,9 +296,9 @@ fn undecoded(error: EncodingError) -> FailOpen {
 }
 
 /// Learns from an event. A panic in it costs this event and nothing else.
-fn learn(observer: &Observer, event: Event, page: Option<&[u8]>) {
-    let _: Result<(), ()> = shielded((), || {
-        observer.learn(event, page);
+fn learn(breaker: &Breaker, observer: &Observer, event: Event) {
+    let _: Result<(), ()> = shielded(breaker, (), || {
+        observer.learn(event, None);
         Ok(())
     });
 }

@@ -11,8 +11,9 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
+use tokio::time::Instant;
 
-use super::body::{Cut, CutFlag, ReplyBody, RequestBody};
+use super::body::{Bounds, Cut, CutFlag, ReplyBody, RequestBody};
 use super::framing::{self, Hop};
 use super::pipeline::Pipeline;
 use super::{respond, trace, tunnel};
@@ -34,22 +35,24 @@ impl Outgoing {
 
     /// A body that streams through.
     pub(super) fn streamed(head: Parts, body: Incoming, limits: &Limits) -> Self {
-        Self::ahead(head, VecDeque::new(), body, limits)
+        Self::ahead(head, VecDeque::new(), body, limits, Instant::now())
     }
 
-    /// A body of which a part was read ahead.
+    /// A body of which a part was read ahead, the last of it at `since`.
     pub(super) fn ahead(
         head: Parts,
         ahead: VecDeque<Bytes>,
         rest: Incoming,
         limits: &Limits,
+        since: Instant,
     ) -> Self {
         if ahead.is_empty() && http_body::Body::is_end_stream(&rest) {
             return Self::whole(head, None);
         }
         let cut = CutFlag::default();
-        let (bytes_max, silence) = (limits.request_bytes_cap(), limits.body_timeout);
-        let body = RequestBody::stream(ahead, rest, bytes_max, silence, cut.clone());
+        let bounds =
+            Bounds { bytes_max: limits.request_bytes_cap(), silence: limits.body_timeout, since };
+        let body = RequestBody::stream(ahead, rest, bounds, cut.clone());
         Self { head, body, cut }
     }
 }

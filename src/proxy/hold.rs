@@ -12,9 +12,11 @@ use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::body::ReplyBody;
 use crate::client::shop::BoxError;
+use crate::personalize::Place;
 
 /// What holding a body came to.
 pub(crate) enum Held {
@@ -22,21 +24,47 @@ pub(crate) enum Held {
     Whole(Bytes, Option<HeaderMap>),
     /// The cap was reached, or is known to be.
     TooLarge(VecDeque<Bytes>, Incoming),
-    /// The time was up.
-    Late(VecDeque<Bytes>, Incoming),
+    /// The time was up; the last bytes had come at this moment.
+    Late(VecDeque<Bytes>, Incoming, Instant),
     /// The body broke off.
     Broken(VecDeque<Bytes>, BoxError),
 }
 
 impl Held {
-    /// The same bytes as a reply body, untouched.
-    pub(crate) fn untouched(self) -> ReplyBody {
+    /// The same bytes as a reply body, untouched; the place is taken until the client has them.
+    pub(crate) fn untouched(self, place: Place) -> ReplyBody {
         match self {
-            Self::Whole(bytes, trailers) => ReplyBody::whole(bytes, trailers),
-            Self::TooLarge(ahead, rest) | Self::Late(ahead, rest) => ReplyBody::stream(ahead, rest),
-            Self::Broken(ahead, error) => ReplyBody::failed(ahead, error),
+            Self::Whole(bytes, trailers) => ReplyBody::whole(placed(bytes, place), trailers),
+            Self::TooLarge(ahead, rest) | Self::Late(ahead, rest, _) => {
+                ReplyBody::stream(all_placed(ahead, place), rest)
+            }
+            Self::Broken(ahead, error) => ReplyBody::failed(all_placed(ahead, place), error),
         }
     }
+}
+
+/// Bytes that keep their place until the last of them is sent.
+struct Placed {
+    bytes: Bytes,
+    _place: Place,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The same bytes; the place is free when the engine has written them and lets go.
+pub(crate) fn placed(bytes: Bytes, place: Place) -> Bytes {
+    Bytes::from_owner(Placed { bytes, _place: place })
+}
+
+fn all_placed(mut chunks: VecDeque<Bytes>, place: Place) -> VecDeque<Bytes> {
+    if let Some(last) = chunks.pop_back() {
+        chunks.push_back(placed(last, place));
+    }
+    chunks
 }
 
 /// Collects `body` up to `bytes_max` within `limit`.
@@ -47,17 +75,19 @@ pub(crate) async fn hold(mut body: Incoming, bytes_max: usize, limit: Duration) 
     }
     let mut trailers = None;
     let mut length = 0;
-    let deadline = tokio::time::Instant::now() + limit;
+    let mut last = Instant::now();
+    let deadline = last + limit;
     loop {
         if body.is_end_stream() {
             return Held::Whole(join(chunks), trailers);
         }
         match tokio::time::timeout_at(deadline, body.frame()).await {
-            Err(_) => return Held::Late(chunks, body),
+            Err(_) => return Held::Late(chunks, body, last),
             Ok(None) => return Held::Whole(join(chunks), trailers),
             Ok(Some(Err(error))) => return Held::Broken(chunks, error.into()),
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
+                    last = Instant::now();
                     length += data.len();
                     chunks.push_back(data);
                     if length > bytes_max {

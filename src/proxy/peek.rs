@@ -9,11 +9,13 @@ use http::header;
 use http::request::Parts;
 use http_body::Body;
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::body::{Cut, CutFlag, RequestBody};
 use super::forward::Outgoing;
 use super::hold::{Held, hold};
 use crate::config::Limits;
+use crate::telemetry::limits::{Limit, LimitHits};
 
 /// Reads the body ahead if `reads`; the second value is `None` when it could not be kept.
 pub(super) async fn peek(
@@ -21,6 +23,7 @@ pub(super) async fn peek(
     body: Incoming,
     reads: bool,
     limits: &Limits,
+    limit_hits: &LimitHits,
 ) -> (Outgoing, Option<Bytes>) {
     if body.is_end_stream() {
         return (Outgoing::whole(head, None), Some(Bytes::new()));
@@ -35,9 +38,11 @@ pub(super) async fn peek(
             let body = RequestBody::with_trailers(bytes.clone(), trailers);
             (Outgoing { head, body, cut: CutFlag::default() }, Some(bytes))
         }
-        Held::TooLarge(ahead, rest) | Held::Late(ahead, rest) => {
-            (Outgoing::ahead(head, ahead, rest, limits), None)
+        Held::TooLarge(ahead, rest) => {
+            limit_hits.hit(Limit::PeekBytesMax);
+            (Outgoing::ahead(head, ahead, rest, limits, Instant::now()), None)
         }
+        Held::Late(ahead, rest, last) => (Outgoing::ahead(head, ahead, rest, limits, last), None),
         Held::Broken(ahead, error) => {
             let (body, cut) = (RequestBody::broken(ahead, error), CutFlag::default());
             cut.set(Cut::Broken);

@@ -13,10 +13,11 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::body::{ReplyBody, RequestBody};
+use super::exchange::Lesson;
 use super::forward::Outgoing;
 use super::framing::{self, Hop};
 use super::idle::Activity;
@@ -29,9 +30,13 @@ use crate::config::source::Ask;
 use crate::config::{Limits, Settings};
 use crate::identity;
 use crate::observe::{Event, Observer};
+use crate::personalize::breaker::Breaker;
+use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Asked, Personalizer, Search};
 use crate::route::{self, Matched};
 use crate::shutdown::Lifecycle;
+use crate::telemetry::limits::{Limit, LimitHits};
+use crate::telemetry::memory::{Level, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::trust::Spoken;
 use crate::types::clock::Clock;
@@ -54,6 +59,10 @@ pub struct Pipeline {
     pub lifecycle: Arc<Lifecycle>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Where reached limits are counted and named.
+    pub limit_hits: LimitHits,
+    /// How scarce memory is.
+    pub memory: Arc<Memory>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -98,6 +107,12 @@ impl Pipeline {
 
     async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
         let (mut head, body) = request.into_parts();
+        if self.memory.level() == Level::Exhausted {
+            return closing(
+                respond::later(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "memory")),
+                head.version,
+            );
+        }
         if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
             return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
         }
@@ -131,8 +146,10 @@ impl Pipeline {
         Caller { hop, spoken }: Caller,
         matched: &Matched<'_>,
     ) -> Response<ReplyBody> {
-        let reads = matched.route.reads_body(&self.settings.identity);
-        let (outgoing, kept) = peek::peek(head, body, reads, self.limits()).await;
+        let breaker = self.personalizer.breaker(matched.index);
+        let barred = self.barred(&breaker, &head.headers);
+        let reads = barred.is_none() && matched.route.reads_body(&self.settings.identity);
+        let (outgoing, kept) = peek::peek(head, body, reads, self.limits(), &self.limit_hits).await;
         let ask = Ask {
             headers: &outgoing.head.headers,
             query: outgoing.head.uri.query().unwrap_or(""),
@@ -143,15 +160,29 @@ impl Pipeline {
             mode: spoken.mode,
             explain: spoken.explain,
             unread: reads && kept.is_none(),
-            other_leg: framing::came_by_us(ask.headers),
+            barred,
         };
-        let purpose = shielded((), || Ok(self.understand(matched, &ask, &spoken, asked)));
+        let purpose = shielded(&breaker, (), || Ok(self.understand(matched, &ask, &spoken, asked)));
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         match purpose {
             Ok(Purpose::Search(search)) => self.search(*search, outgoing, hop, repeat).await,
-            Ok(Purpose::Event(event)) => self.event(event, outgoing, hop, repeat).await,
-            Err(()) => self.event(None, outgoing, hop, repeat).await,
+            Ok(Purpose::Event(event)) => {
+                self.event(Lesson { event, breaker }, outgoing, hop, repeat).await
+            }
+            Err(()) => self.event(Lesson { event: None, breaker }, outgoing, hop, repeat).await,
         }
+    }
+
+    /// Why nothing of ours may run for a request of this route.
+    fn barred(&self, breaker: &Breaker, headers: &HeaderMap) -> Option<FailOpen> {
+        if framing::came_by_us(headers) {
+            return Some(FailOpen::OtherLeg);
+        }
+        if self.memory.level() >= Level::Scarce {
+            self.limit_hits.hit(Limit::MemorySoft);
+            return Some(FailOpen::Memory);
+        }
+        breaker.is_tripped().then_some(FailOpen::Tripped)
     }
 
     /// Who asks, and what the request is for.
@@ -164,9 +195,12 @@ impl Pipeline {
     ) -> Purpose {
         let identity = identity::resolve(&self.settings.identity, ask);
         let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
-        self.observer.arrived(&identity);
+        if asked.barred.is_none() {
+            self.observer.arrived(&identity);
+        }
         match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => Purpose::Search(Box::new(search)),
+            None if asked.barred.is_some() => Purpose::Event(None),
             None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
         }
     }
@@ -174,6 +208,13 @@ impl Pipeline {
     /// A refusal of ours, counted.
     pub(super) fn refuse(&self, status: StatusCode, reason: &'static str) -> Response<ReplyBody> {
         self.metrics.refused.with_label_values(&[reason]).inc();
+        let limit = match reason {
+            "request_too_large" => Some(Limit::RequestBytesMax),
+            "request_silent" => Some(Limit::BodyTimeout),
+            "memory" => Some(Limit::MemoryHard),
+            _ => None,
+        };
+        limit.into_iter().for_each(|limit| self.limit_hits.hit(limit));
         respond::error(status, reason)
     }
 

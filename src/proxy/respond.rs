@@ -27,6 +27,12 @@ pub(crate) fn error(status: StatusCode, reason: &str) -> Response<ReplyBody> {
     reply
 }
 
+/// The same, to be asked again in a second.
+pub(crate) fn later(mut reply: Response<ReplyBody>) -> Response<ReplyBody> {
+    reply.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    reply
+}
+
 /// Says that hits moved.
 pub(crate) fn reranked(headers: &mut HeaderMap, outcome: &Reranked) {
     let Reranked { moved, spent_us, rules, query, .. } = outcome;

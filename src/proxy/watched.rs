@@ -1,7 +1,7 @@
 //! A client's byte stream, with two that look on.
 //!
-//! In: an accepted stream. Out: the same bytes; `idle` learns when some came, `sniff` what hyper will
-//! not say of them. Nothing is changed and nothing is kept.
+//! In: an accepted stream. Out: the same bytes; `idle` learns when some came and whether they can
+//! leave, `sniff` what hyper will not say of them. Nothing is changed and nothing is kept.
 
 use std::io;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::idle::Activity;
 use super::sniff::Sniffer;
 
-/// A byte stream whose reads are looked at.
+/// A byte stream whose reads and writes are looked at.
 pub(crate) struct Watched<T> {
     pub(crate) inner: T,
     pub(crate) activity: Arc<Activity>,
@@ -43,11 +43,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.activity.wrote(outcome.is_ready());
+        outcome
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let outcome = Pin::new(&mut self.inner).poll_flush(cx);
+        self.activity.wrote(outcome.is_ready());
+        outcome
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -63,6 +67,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.activity.wrote(outcome.is_ready());
+        outcome
     }
 }

@@ -64,6 +64,20 @@ pub struct Metrics {
     pub rules_rejected: IntCounter,
     /// 1 while something that should be there is not, by reason.
     pub degraded: IntGaugeVec,
+    /// Faults of ours that were caught, by route.
+    pub faults: IntCounterVec,
+    /// 1 while a route is off because of its faults.
+    pub route_tripped: IntGaugeVec,
+    /// Limits that were reached, by settings key.
+    pub limit_hits: IntCounterVec,
+    /// Resident memory.
+    pub memory: IntGauge,
+    /// The memory there is; 0 = no limit is known.
+    pub memory_limit: IntGauge,
+    /// Connections of the data port.
+    pub connections: IntGauge,
+    /// Does the shop accept connections?
+    pub upstream_up: IntGauge,
     /// Requests being served.
     pub in_flight: IntGauge,
     /// Profiles in memory.
@@ -102,6 +116,17 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_rules_generation", "Rules tables that went live since the start.", &[]),
     ("leafrank_rules_rejected_total", "Edits of the rules that were rejected.", &[]),
     ("leafrank_degraded", "1 while the named part is not as it should be.", &["reason"]),
+    ("leafrank_faults_total", "Faults of ours that were caught.", &["route"]),
+    ("leafrank_route_tripped", "1 while the route is off because of its faults.", &["route"]),
+    ("leafrank_limit_hits_total", "Limits that were reached, by settings key.", &["limit"]),
+    ("leafrank_memory_bytes", "Resident memory.", &[]),
+    ("leafrank_memory_limit_bytes", "The memory there is; 0 = no limit is known.", &[]),
+    ("leafrank_connections", "Connections of the data port.", &[]),
+    (
+        "leafrank_upstream_up",
+        "1 while the shop accepts connections; always 1 where readiness does not need it.",
+        &[],
+    ),
     ("leafrank_in_flight_requests", "Requests being served.", &[]),
     ("leafrank_profiles", "Profiles in memory.", &[]),
     ("leafrank_products", "Products in the catalogue.", &[]),
@@ -191,6 +216,13 @@ impl Metrics {
             rules_generation: b.gauge()?,
             rules_rejected: b.counter()?,
             degraded: b.gauges()?,
+            faults: b.counters()?,
+            route_tripped: b.gauges()?,
+            limit_hits: b.counters()?,
+            memory: b.gauge()?,
+            memory_limit: b.gauge()?,
+            connections: b.gauge()?,
+            upstream_up: b.gauge()?,
             in_flight: b.gauge()?,
             profiles: b.gauge()?,
             products: b.gauge()?,

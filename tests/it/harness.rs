@@ -9,6 +9,7 @@ pub mod personal;
 pub mod shop;
 pub mod shopper;
 pub mod sidecar;
+pub mod siege;
 pub mod tls;
 pub mod wire;
 

@@ -68,10 +68,10 @@ async fn a_half_sent_body_gets_408_and_the_connection_ends() {
 #[tokio::test]
 async fn searches_above_the_cap_pass_unranked() {
     let shop = Shop::start(|_| {
-        let mut reply = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n".to_vec();
+        let mut head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n".to_vec();
         let body = milks();
-        reply.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes().chain(body));
-        Answer::Pieces(vec![(Duration::from_millis(800), reply)])
+        head.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
+        Answer::Pieces(vec![(Duration::ZERO, head), (Duration::from_millis(800), body)])
     })
     .await;
     let limits = format!("{PATIENT}, in_flight_max: 1");

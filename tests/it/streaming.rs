@@ -76,7 +76,9 @@ async fn an_endless_body_flows_until_the_client_leaves_and_then_frees_everything
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n").await.unwrap();
         while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
     });
-    let sidecar = Sidecar::before(address).start().await;
+    // This shop takes one connection, and a question whether it is there would be that one.
+    let unasked = "health: {ready_needs_upstream: false}";
+    let sidecar = Sidecar::before(address).settings(unasked).start().await;
     let mut wire = Wire::to(sidecar.data).await;
     wire.send("GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(wire.head().await.status, 200);
@@ -137,7 +139,9 @@ async fn an_upload_streams_through_before_it_has_ended() {
         stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         total
     });
-    let sidecar = Sidecar::before(address).start().await;
+    // This shop takes one connection, and a question whether it is there would be that one.
+    let unasked = "health: {ready_needs_upstream: false}";
+    let sidecar = Sidecar::before(address).settings(unasked).start().await;
     let mut wire = Wire::to(sidecar.data).await;
     wire.send("PUT /big HTTP/1.1\r\nHost: x\r\nContent-Length: 8388608\r\n\r\n").await;
     wire.send(vec![b'a'; 1024 * 1024]).await;

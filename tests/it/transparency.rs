@@ -17,7 +17,7 @@ async fn checked(session: &str, mode: &str, arguments: &[&str]) -> Option<String
         return None;
     }
     let [upstream] = free_ports();
-    let settings = format!("mode: {mode}");
+    let settings = format!("mode: {mode}\nhealth: {{ready_needs_upstream: false}}");
     let sidecar = Sidecar::before(upstream).settings(&settings).start().await;
     let run = tokio::process::Command::new("python3")
         .arg(script)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 
+use crate::harness::shopper::eventually;
 use crate::harness::sidecar::free_ports;
 use crate::harness::{Answer, Shop, Sidecar, Wire, get, post};
 
@@ -67,8 +68,12 @@ async fn a_dead_address_costs_no_answer_even_without_health_checks() {
 #[tokio::test]
 async fn a_shop_that_cannot_be_reached_is_a_502_that_names_us() {
     let [dead, gone] = free_ports();
-    let sidecar =
-        Sidecar::before(dead).and_before(gone).upstream("health_interval_ms: 100").start().await;
+    let sidecar = Sidecar::before(dead)
+        .and_before(gone)
+        .upstream("health_interval_ms: 100")
+        .settings("health: {ready_needs_upstream: false}")
+        .start()
+        .await;
     for _ in 0..4 {
         let reply = get(sidecar.data, "/").await;
         assert_eq!((reply.status, reply.outcome()), (502, "error; reason=shop_unreachable"));
@@ -77,6 +82,27 @@ async fn a_shop_that_cannot_be_reached_is_a_502_that_names_us() {
     let errors =
         sidecar.metric("leafrank_upstream_errors_total{reason=\"shop_unreachable\"}").await;
     assert!((errors - 4.0).abs() < 0.5, "{errors}");
+}
+
+#[tokio::test]
+async fn readiness_follows_the_shops_door_and_life_does_not() {
+    let [address] = free_ports();
+    let script = |_: &_| Answer::reply("200 OK", &[], b"up");
+    let sidecar = Sidecar::before(address).spawn();
+    let probe = async |path: &str| get(sidecar.ops, path).await.status;
+    eventually("it listens", async || std::net::TcpStream::connect(sidecar.ops).is_ok()).await;
+    assert_eq!((probe("/livez").await, probe("/startupz").await), (200, 200));
+    assert_eq!(probe("/readyz").await, 503);
+    assert_eq!(get(sidecar.ops, "/readyz").await.text(), "the shop accepts no connection\n");
+    let shop = Shop::start_at(address, script).await;
+    eventually("the shop is seen", async || probe("/readyz").await == 200).await;
+    assert_eq!(sidecar.metric("leafrank_upstream_up").await, 1.0);
+    shop.stop().await;
+    eventually("it is missed", async || probe("/readyz").await == 503).await;
+    assert_eq!((probe("/livez").await, probe("/startupz").await), (200, 200));
+    assert_eq!(sidecar.metric("leafrank_upstream_up").await, 0.0);
+    let _shop = Shop::start_at(address, script).await;
+    eventually("it is back", async || probe("/readyz").await == 200).await;
 }
 
 #[tokio::test]

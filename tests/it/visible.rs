@@ -232,7 +232,8 @@ async fn the_log_is_json_and_names_no_shopper_query_or_product() {
 
 #[tokio::test]
 async fn every_error_on_every_port_of_ours_names_us() {
-    let sidecar = Sidecar::before("127.0.0.1:9").start().await;
+    let health = "health: {ready_needs_upstream: false}";
+    let sidecar = Sidecar::before("127.0.0.1:9").settings(health).start().await;
     for (port, path) in [
         (sidecar.api, "/nothing"),
         (sidecar.admin, "/nothing"),

@@ -92,6 +92,13 @@ pub async fn exchange(
     parse(&reply, method == "HEAD")
 }
 
+/// A request on an admin port, with the operators' token.
+pub async fn operate(admin: SocketAddr, token: &str, (method, path): (&str, &str)) -> Reply {
+    let (host, bearer) = (admin.to_string(), format!("Bearer {token}"));
+    let headers = [("host", host.as_str()), ("authorization", bearer.as_str())];
+    exchange(admin, method, path, &headers, b"").await
+}
+
 /// `GET path`.
 pub async fn get(address: SocketAddr, path: &str) -> Reply {
     exchange(address, "GET", path, &[], b"").await

@@ -117,11 +117,13 @@ impl GrpcShop {
         let together = Arc::new(Barrier::new(TOGETHER));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                *connections.lock().unwrap() += 1;
+                let connections = connections.clone();
                 let (asked, resets) = (asked.clone(), resets.clone());
                 let together = together.clone();
                 tokio::spawn(async move {
-                    let mut connection = h2::server::handshake(stream).await.expect("h2");
+                    // One that says nothing only asks whether somebody is there.
+                    let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                    *connections.lock().unwrap() += 1;
                     while let Some(Ok((request, respond))) = connection.accept().await {
                         let (asked, resets) = (asked.clone(), resets.clone());
                         let together = together.clone();

@@ -32,6 +32,7 @@ pub struct Builder {
     rules: Option<String>,
     arguments: Vec<String>,
     data_port: Option<u16>,
+    ops_port: Option<u16>,
 }
 
 /// A running sidecar.
@@ -56,6 +57,7 @@ impl Sidecar {
             rules: None,
             arguments: Vec::new(),
             data_port: None,
+            ops_port: None,
         }
     }
 
@@ -81,9 +83,7 @@ impl Sidecar {
 
     /// A request on the admin port, by an operator.
     pub async fn operate(&self, method: &str, path: &str) -> Reply {
-        let (host, bearer) = (self.admin.to_string(), format!("Bearer {}", self.admin_token()));
-        let headers = [("host", host.as_str()), ("authorization", bearer.as_str())];
-        client::exchange(self.admin, method, path, &headers, b"").await
+        client::operate(self.admin, &self.admin_token(), (method, path)).await
     }
 
     /// The operators' token that it made.
@@ -115,6 +115,24 @@ impl Sidecar {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("still running after {within:?}");
+    }
+
+    /// The most resident memory that it ever had, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Its resident memory now, in bytes.
+    pub fn resident_memory(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect(key);
+        let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        kibibytes * 1024
     }
 
     /// What it wrote to its log so far.
@@ -184,6 +202,12 @@ impl Builder {
         self
     }
 
+    /// Listens on this ops port rather than on a free one.
+    pub fn ops_port(mut self, port: u16) -> Self {
+        self.ops_port = Some(port);
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Sidecar {
         let sidecar = self.spawn();
@@ -209,8 +233,9 @@ impl Builder {
         std::fs::create_dir_all(&config).unwrap();
         let socket = directory.path().join("data.sock");
         let socket = socket.display();
-        let [mut data, api, admin, ops] = free_ports();
+        let [mut data, api, admin, mut ops] = free_ports();
         data.set_port(self.data_port.unwrap_or(data.port()));
+        ops.set_port(self.ops_port.unwrap_or(ops.port()));
         let mut text = format!(
             "listen:\n  data: [\"{data}\", \"unix:{socket}\"]\n  api: \"{api}\"\n  admin: \"{admin}\"\n  ops: \"{ops}\"\n  \
              threads: {}\n{}upstream:\n  addresses: {:?}\n{}",
@@ -244,7 +269,7 @@ impl Builder {
             .args(["serve", "--config"])
             .arg(config.join("leafrank.yaml"))
             .args(&self.arguments)
-            .env("LEAFRANK_LOG", "info")
+            .env("LEAFRANK_LOG", std::env::var("STORY_LOG").unwrap_or("info".into()))
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,0 +1,77 @@
+//! Does the shop accept connections? Asked off the request path, for `/readyz`.
+//!
+//! In: the shop's addresses. Out: one atomic answer. A connection is opened and closed again every
+//! [`EVERY`], TCP or unix socket, no TLS and no request; the shop is down when none of its
+//! addresses took one for [`DOWN_AFTER`]. Before the first answer it counts as down.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
+
+use crate::config::{Upstream, UpstreamAddress};
+
+/// Between two questions while it answers.
+const EVERY: Duration = Duration::from_secs(2);
+/// And while it does not, so that its return is seen soon.
+const EVERY_WHILE_DOWN: Duration = Duration::from_millis(250);
+/// A restart of the shop's listener is shorter; a balancer should not turn away for less.
+const DOWN_AFTER: Duration = Duration::from_secs(5);
+
+/// What is known of the shop.
+#[derive(Debug)]
+pub struct Reach {
+    addresses: Vec<UpstreamAddress>,
+    connect_timeout: Duration,
+    up: AtomicBool,
+}
+
+impl Reach {
+    /// Knows nothing yet: `up` is what is said until somebody has asked.
+    pub fn new(upstream: &Upstream, up: bool) -> Self {
+        Self {
+            addresses: upstream.addresses.clone(),
+            connect_timeout: upstream.connect_timeout,
+            up: AtomicBool::new(up),
+        }
+    }
+
+    /// Did the shop accept a connection lately?
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// Asks for ever; tells `changed` when the answer is another one.
+    pub async fn watch(&self, changed: impl Fn(bool)) {
+        let mut accepted: Option<Instant> = None;
+        loop {
+            let answered = self.accepts().await;
+            if answered {
+                accepted = Some(Instant::now());
+            }
+            let up = accepted.is_some_and(|at| at.elapsed() < DOWN_AFTER);
+            if self.up.swap(up, Ordering::AcqRel) != up {
+                changed(up);
+            }
+            tokio::time::sleep(if answered { EVERY } else { EVERY_WHILE_DOWN }).await;
+        }
+    }
+
+    async fn accepts(&self) -> bool {
+        for address in &self.addresses {
+            let connect = async {
+                match address {
+                    UpstreamAddress::Tcp { host, port } => {
+                        TcpStream::connect((host.as_str(), *port)).await.is_ok()
+                    }
+                    UpstreamAddress::Unix(path) => UnixStream::connect(path).await.is_ok(),
+                }
+            };
+            if tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or(false) {
+                return true;
+            }
+        }
+        false
+    }
+}
