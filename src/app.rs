@@ -5,7 +5,8 @@
 //!  ├─ data  :8080   Engine (hyper)  ── Pipeline ── Personalizer · Observer · Shop
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
-//!  └─ balancer      health of the shop's addresses
+//!  ├─ balancer      health of the shop's addresses
+//!  └─ watch         memory, and whether the shop accepts connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
@@ -143,7 +144,7 @@ impl Sidecar {
             observer,
             own: api.clone(),
             lifecycle: lifecycle.clone(),
-            limit_hits: LimitHits::new(&metrics, clock.clone()),
+            limit_hits: Arc::new(LimitHits::new(&metrics, clock.clone())),
             memory: watch.memory.clone(),
             metrics,
             clock,

@@ -38,8 +38,12 @@ pub enum Limit {
     BodyTimeout,
     /// `limits.write_timeout_seconds`
     WriteTimeout,
+    /// `limits.reply_silence_seconds`
+    ReplySilence,
     /// `limits.in_flight_max`
     InFlightMax,
+    /// `limits.requests_max`
+    RequestsMax,
     /// `limits.h2_resets_max`, or another flood of HTTP/2 frames: the engine does not tell which.
     H2ResetsMax,
     /// `limits.connections_max`
@@ -52,7 +56,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::HoldMs,
         Self::RankUs,
         Self::ReplyBytesMax,
@@ -62,7 +66,9 @@ impl Limit {
         Self::HeaderTimeout,
         Self::BodyTimeout,
         Self::WriteTimeout,
+        Self::ReplySilence,
         Self::InFlightMax,
+        Self::RequestsMax,
         Self::H2ResetsMax,
         Self::ConnectionsMax,
         Self::MemorySoft,
@@ -81,7 +87,9 @@ impl Limit {
             Self::HeaderTimeout => "header_timeout_seconds",
             Self::BodyTimeout => "body_timeout_seconds",
             Self::WriteTimeout => "write_timeout_seconds",
+            Self::ReplySilence => "reply_silence_seconds",
             Self::InFlightMax => "in_flight_max",
+            Self::RequestsMax => "requests_max",
             Self::H2ResetsMax => "h2_resets_max",
             Self::ConnectionsMax => "connections_max",
             Self::MemorySoft => "memory_soft_percent",

@@ -202,6 +202,33 @@ async fn a_shop_that_stops_in_the_middle_of_a_head_or_a_body_holds_nobody_else()
     siege.withstood(&sidecar, None).await;
 }
 
+#[tokio::test]
+async fn a_shop_that_stops_in_the_middle_of_a_page_is_given_up_and_one_that_drips_is_not() {
+    let shop = shop_with(|asked| {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nab".to_vec();
+        let pause = Duration::from_millis(if asked.path() == "/stop" { 60_000 } else { 600 });
+        let pieces = ["cd", "ef", "gh"].map(|piece| (pause, piece.as_bytes().to_vec()));
+        Answer::Pieces([vec![(Duration::ZERO, head)], pieces.to_vec()].concat())
+    })
+    .await;
+    let sidecar = besieged(shop.address, "reply_silence_seconds: 1").start().await;
+    let siege = Siege::of(&sidecar);
+    let mut stopped = Vec::new();
+    for _ in 0..100 {
+        let mut wire = Wire::to(sidecar.data).await;
+        wire.send("GET /stop HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        stopped.push(wire);
+    }
+    assert_eq!(get(sidecar.data, "/drip").await.text(), "abcdefgh");
+    for wire in &mut stopped {
+        assert_eq!(wire.head().await.status, 200);
+        assert_eq!(wire.exactly(2).await.as_deref(), Some(&b"ab"[..]));
+        assert!(wire.exactly(1).await.is_none(), "it breaks off, as the shop did");
+    }
+    siege.withstood(&sidecar, Some("reply_silence_seconds")).await;
+    metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
+}
+
 /// A reply of 100 MB, with a length or in chunks.
 fn huge(chunked: bool) -> Vec<u8> {
     const BYTES: usize = 100_000_000;
