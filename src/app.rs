@@ -41,7 +41,7 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
-use crate::telemetry::limits::LimitHits;
+use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
@@ -137,6 +137,7 @@ impl Sidecar {
             reach: watch.reach.clone(),
             metrics: metrics.clone(),
         };
+        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let pipeline = Arc::new(Pipeline {
             settings: settings.clone(),
             shop: shop.clone(),
@@ -144,7 +145,7 @@ impl Sidecar {
             observer,
             own: api.clone(),
             lifecycle: lifecycle.clone(),
-            limit_hits: Arc::new(LimitHits::new(&metrics, clock.clone())),
+            limit_hits: limit_hits.clone(),
             memory: watch.memory.clone(),
             metrics,
             clock,
@@ -154,7 +155,12 @@ impl Sidecar {
         server.add_service(data_service(&settings, pipeline)?);
         server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
         server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
-        add_ports(&mut server, &settings, api, admin)?;
+        add_ports(
+            &mut server,
+            &settings,
+            [api, admin::router(admin.clone()), admin::ops(admin)],
+            &limit_hits,
+        )?;
         Ok(Self { server, lifecycle, settings, personalizer, _reloader: reloader })
     }
 
@@ -183,17 +189,19 @@ impl Sidecar {
 fn add_ports(
     server: &mut Server,
     settings: &Settings,
-    api: axum::Router,
-    admin: Admin,
+    [api, admin, ops]: [axum::Router; 3],
+    limit_hits: &Arc<LimitHits>,
 ) -> Result<(), StartError> {
     for (key, address, router) in [
         ("listen.api", settings.listen.api, api),
-        ("listen.admin", settings.listen.admin, admin::router(admin.clone())),
-        ("listen.ops", settings.listen.ops, admin::ops(admin)),
+        ("listen.admin", settings.listen.admin, admin),
+        ("listen.ops", settings.listen.ops, ops),
     ] {
         if let Some(address) = address {
             can_listen(key, address)?;
-            let mut service = Service::new(key.into(), HttpApp::new(router));
+            let max = settings.limits.connections_max;
+            let gate = Gate::new(max, Limit::ConnectionsMax, limit_hits.clone());
+            let mut service = Service::new(key.into(), HttpApp::new(router, gate));
             service.add_tcp(&address.to_string());
             service.threads = Some(1);
             server.add_service(service);

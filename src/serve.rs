@@ -1,12 +1,18 @@
 //! Floor 6: an axum router on one of pingora's listeners: our API, admin and ops ports.
 //!
 //! In: a router and an accepted stream. Out: HTTP/1.1 and h2c served until the stream or the process
-//! ends. The data port does not come by here: its engine is `proxy::engine`.
+//! ends, `connections_max` at a time and each answer within [`ANSWER_MAX`]. The data port does not
+//! come by here: its engine is `proxy::engine`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -14,19 +20,26 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
+use crate::telemetry::limits::Gate;
+
+/// A request's body must have come and its answer be made within this.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
 /// A router as an application of pingora's.
 pub struct HttpApp {
     router: Router,
+    gate: Arc<Gate>,
     http: auto::Builder<TokioExecutor>,
 }
 
 impl HttpApp {
-    /// Serves `router` over HTTP/1.1 and h2c.
-    pub fn new(router: Router) -> Self {
+    /// Serves `router` over HTTP/1.1 and h2c to whom `gate` lets in.
+    pub fn new(router: Router, gate: Arc<Gate>) -> Self {
+        let router = router.layer(middleware::from_fn(in_time));
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1().timer(TokioTimer::new());
         http.http2().timer(TokioTimer::new());
-        Self { router, http }
+        Self { router, gate, http }
     }
 }
 
@@ -37,6 +50,7 @@ impl ServerApp for HttpApp {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        let _inside = self.gate.enter()?;
         let service = TowerToHyperService::new(self.router.clone());
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(serving);
@@ -51,4 +65,10 @@ impl ServerApp for HttpApp {
         }
         None
     }
+}
+
+/// hyper's own timer sees to heads; this one to bodies that never end.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER_MAX, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }

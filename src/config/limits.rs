@@ -43,7 +43,7 @@ pub struct Limits {
     pub h2_streams_max: u32,
     /// HTTP/2 requests of one connection that were taken back before we looked at them.
     pub h2_resets_max: usize,
-    /// Connections of the data port.
+    /// Connections of each port.
     pub connections_max: usize,
     /// Memory that the marks are percents of; 0 = what the system allows.
     pub memory_bytes_max: u64,

@@ -193,7 +193,7 @@ section! {
         /// HTTP/2 requests taken back before they were looked at; one more ends the connection.
         #[schemars(range(min = 1, max = 65_536))]
         h2_resets_max: u64 = 100,
-        /// Connections of the data port; one more is closed at once.
+        /// Connections of each port; one more is closed at once.
         #[schemars(range(min = 1, max = 1_048_576))]
         connections_max: u64 = 4_096,
         /// Memory in bytes that the two marks are percents of; 0 = what the cgroup allows.

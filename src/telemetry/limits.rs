@@ -5,7 +5,7 @@
 //! operations; nothing of who reached it is kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use prometheus::IntCounter;
 
@@ -136,6 +136,40 @@ impl LimitHits {
         } else {
             self.unsaid[number].fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Lets in so many at a time; one more is a hit of its limit.
+pub struct Gate {
+    max: usize,
+    limit: Limit,
+    inside: AtomicUsize,
+    hits: Arc<LimitHits>,
+}
+
+/// Somebody inside, until dropped.
+pub struct Inside(Arc<Gate>);
+
+impl Gate {
+    /// A gate for `max`.
+    pub fn new(max: usize, limit: Limit, hits: Arc<LimitHits>) -> Arc<Self> {
+        Arc::new(Self { max, limit, inside: AtomicUsize::new(0), hits })
+    }
+
+    /// One more, unless it is full.
+    pub fn enter(self: &Arc<Self>) -> Option<Inside> {
+        let inside = Inside(self.clone());
+        if self.inside.fetch_add(1, Ordering::AcqRel) < self.max {
+            return Some(inside);
+        }
+        self.hits.hit(self.limit);
+        None
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
