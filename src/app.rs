@@ -5,7 +5,8 @@
 //!  ├─ data  :8080   Engine (hyper)  ── Pipeline ── Personalizer · Observer · Shop
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
-//!  └─ balancer      health of the shop's addresses
+//!  ├─ balancer      health of the shop's addresses
+//!  └─ watch         memory, and whether the shop accepts connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
@@ -41,7 +42,7 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
-use crate::telemetry::limits::LimitHits;
+use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
@@ -145,6 +146,7 @@ impl Sidecar {
             metrics: metrics.clone(),
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
+        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let pipeline = Arc::new(Pipeline {
             settings: settings.clone(),
             shop: shop.clone(),
@@ -153,7 +155,7 @@ impl Sidecar {
             observer,
             own: api.clone(),
             lifecycle: lifecycle.clone(),
-            limit_hits: LimitHits::new(&metrics, clock.clone()),
+            limit_hits: limit_hits.clone(),
             memory: watch.memory.clone(),
             metrics,
             clock,
@@ -163,7 +165,12 @@ impl Sidecar {
         server.add_service(data_service(&settings, pipeline)?);
         server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
         server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
-        add_ports(&mut server, &settings, api, admin)?;
+        add_ports(
+            &mut server,
+            &settings,
+            [api, admin::router(admin.clone()), admin::ops(admin)],
+            &limit_hits,
+        )?;
         Ok(Self { server, lifecycle, settings, personalizer, _reloader: reloader })
     }
 
@@ -192,17 +199,19 @@ impl Sidecar {
 fn add_ports(
     server: &mut Server,
     settings: &Settings,
-    api: axum::Router,
-    admin: Admin,
+    [api, admin, ops]: [axum::Router; 3],
+    limit_hits: &Arc<LimitHits>,
 ) -> Result<(), StartError> {
     for (key, address, router) in [
         ("listen.api", settings.listen.api, api),
-        ("listen.admin", settings.listen.admin, admin::router(admin.clone())),
-        ("listen.ops", settings.listen.ops, admin::ops(admin)),
+        ("listen.admin", settings.listen.admin, admin),
+        ("listen.ops", settings.listen.ops, ops),
     ] {
         if let Some(address) = address {
             can_listen(key, address)?;
-            let mut service = Service::new(key.into(), HttpApp::new(router));
+            let max = settings.limits.connections_max;
+            let gate = Gate::new(max, Limit::ConnectionsMax, limit_hits.clone());
+            let mut service = Service::new(key.into(), HttpApp::new(router, gate));
             service.add_tcp(&address.to_string());
             service.threads = Some(1);
             server.add_service(service);

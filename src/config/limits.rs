@@ -33,13 +33,17 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// A client that takes nothing of its reply for this loses its connection.
     pub write_timeout: Duration,
+    /// A reply whose body is silent for this is broken off; zero = never.
+    pub reply_silence: Duration,
     /// Replies held or copied at a time; past it they pass unranked and unlearned.
     pub in_flight_max: usize,
+    /// Requests in flight; one more gets 503.
+    pub requests_max: usize,
     /// HTTP/2 streams a connection.
     pub h2_streams_max: u32,
     /// HTTP/2 requests of one connection that were taken back before we looked at them.
     pub h2_resets_max: usize,
-    /// Connections of the data port.
+    /// Connections of each port.
     pub connections_max: usize,
     /// Memory that the marks are percents of; 0 = what the system allows.
     pub memory_bytes_max: u64,

@@ -202,16 +202,22 @@ section! {
         /// Seconds after which a client that takes nothing of its reply loses its connection.
         #[schemars(range(min = 1, max = 3_600))]
         write_timeout_seconds: u64 = 60,
+        /// Seconds after which a reply whose body is silent is broken off; 0 = never.
+        #[schemars(range(min = 0, max = 86_400))]
+        reply_silence_seconds: u64 = 300,
         /// Replies held or copied at a time; past it they pass unranked and unlearned.
         #[schemars(range(min = 1, max = 1_048_576))]
         in_flight_max: u64 = 64,
+        /// Requests in flight, upgraded connections too; one more gets 503.
+        #[schemars(range(min = 1, max = 1_048_576))]
+        requests_max: u64 = 8_192,
         /// HTTP/2 streams a connection.
         #[schemars(range(min = 1, max = 65_536))]
         h2_streams_max: u64 = 256,
         /// HTTP/2 requests taken back before they were looked at; one more ends the connection.
         #[schemars(range(min = 1, max = 65_536))]
         h2_resets_max: u64 = 100,
-        /// Connections of the data port; one more is closed at once.
+        /// Connections of each port; one more is closed at once.
         #[schemars(range(min = 1, max = 1_048_576))]
         connections_max: u64 = 4_096,
         /// Memory in bytes that the two marks are percents of; 0 = what the cgroup allows.

@@ -38,7 +38,9 @@ pub(super) fn all(
     clock: &Arc<dyn Clock>,
 ) -> Vec<Arc<Breaker>> {
     let one = |route: &Route| {
+        // There from the start, so that the first fault is seen as an increase.
         metrics.route_tripped.with_label_values(&[&route.name]).set(0);
+        metrics.faults.with_label_values(&[&route.name]).inc_by(0);
         Arc::new(Breaker {
             route: route.name.clone(),
             faults,

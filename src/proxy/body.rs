@@ -20,6 +20,7 @@ use tokio::time::{Instant, Sleep};
 use super::idle::Busy;
 use crate::client::shop::{BoxError, ShopBody};
 use crate::shutdown::InFlight;
+use crate::telemetry::limits::{Limit, LimitHits};
 
 /// Why a request body never reached its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +202,9 @@ pub(crate) struct ReplyBody {
     kind: Kind,
     tee: Option<Box<Tee>>,
     in_flight: Option<(InFlight, Busy)>,
+    patience: Option<(Duration, Arc<LimitHits>)>,
+    /// Runs while the shop is silent; most replies never start it.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 enum Kind {
@@ -219,7 +223,7 @@ struct Tee {
 
 impl ReplyBody {
     fn of(kind: Kind) -> Self {
-        Self { kind, tee: None, in_flight: None }
+        Self { kind, tee: None, in_flight: None, patience: None, silence: None }
     }
 
     pub(crate) fn empty() -> Self {
@@ -250,6 +254,23 @@ impl ReplyBody {
     pub(crate) fn counted(mut self, in_flight: (InFlight, Busy)) -> Self {
         self.in_flight = Some(in_flight);
         self
+    }
+
+    /// Breaks off when the shop is silent for so long; zero = never.
+    pub(crate) fn patient(mut self, silence: Duration, limit_hits: &Arc<LimitHits>) -> Self {
+        if matches!(self.kind, Kind::Stream { .. }) && !silence.is_zero() {
+            self.patience = Some((silence, limit_hits.clone()));
+        }
+        self
+    }
+
+    /// Nothing has come: an error once the shop was silent for too long.
+    fn silent(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let Some((limit, limit_hits)) = &self.patience else { return Poll::Pending };
+        let timer = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(*limit)));
+        ready!(timer.as_mut().poll(cx));
+        limit_hits.hit(Limit::ReplySilence);
+        Poll::Ready(Some(Err("the shop fell silent within its reply".into())))
     }
 
     /// Hands a copy to `done` when the last byte has passed; nothing above `bytes_max`.
@@ -291,7 +312,13 @@ impl Body for ReplyBody {
         if let Some((_, busy)) = &mut self.in_flight {
             busy.asked();
         }
-        let frame = ready!(self.kind.poll(cx));
+        let frame = match self.kind.poll(cx) {
+            Poll::Ready(frame) => {
+                self.silence = None;
+                frame
+            }
+            Poll::Pending => ready!(self.silent(cx)),
+        };
         let ended = matches!(frame, None | Some(Err(_))) || self.kind.is_end();
         if let Some(tee) = &mut self.tee {
             let data = frame.as_ref().and_then(|f| f.as_ref().ok()).and_then(Frame::data_ref);

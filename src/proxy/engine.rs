@@ -9,7 +9,6 @@
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -29,25 +28,24 @@ use super::pipeline::{Connection, Pipeline};
 use super::sniff::{Seen, Sniffer};
 use super::watched::Watched;
 use crate::config::Limits;
-use crate::telemetry::limits::Limit;
+use crate::telemetry::limits::{Gate, Inside, Limit};
 use crate::telemetry::metrics::Metrics;
 
 /// The data port's application.
 pub struct Engine {
     pipeline: Arc<Pipeline>,
     http: auto::Builder<TokioExecutor>,
-    connections: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
 /// Counted while a connection is open.
 struct Open {
-    connections: Arc<AtomicUsize>,
+    _inside: Inside,
     metrics: Arc<Metrics>,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.connections.fetch_sub(1, Ordering::AcqRel);
         self.metrics.connections.dec();
     }
 }
@@ -56,22 +54,21 @@ impl Engine {
     /// Prepares hyper with the settings' limits.
     pub fn new(pipeline: Arc<Pipeline>) -> Self {
         let http = http_builder(pipeline.limits());
-        Self { pipeline, http, connections: Arc::default() }
+        let hits = pipeline.limit_hits.clone();
+        let gate = Gate::new(pipeline.limits().connections_max, Limit::ConnectionsMax, hits);
+        Self { pipeline, http, gate }
     }
 
     /// Counts one more connection; `None` when there are `connections_max`.
     fn open(&self) -> Option<Open> {
+        let inside = self.gate.enter()?;
         let metrics = self.pipeline.metrics.clone();
         metrics.connections.inc();
-        let open = Open { connections: self.connections.clone(), metrics };
-        let before = self.connections.fetch_add(1, Ordering::AcqRel);
-        (before < self.pipeline.limits().connections_max).then_some(open)
+        Some(Open { _inside: inside, metrics })
     }
 
     async fn serve(&self, stream: Stream) {
-        let Some(_open) = self.open() else {
-            return self.pipeline.limit_hits.hit(Limit::ConnectionsMax);
-        };
+        let Some(_open) = self.open() else { return };
         let hop = Hop { peer: peer_of(&stream), secure: stream.get_ssl_digest().is_some() };
         let activity = Arc::new(Activity::new(self.pipeline.clock.clone()));
         let seen = Arc::new(Seen::default());

@@ -60,7 +60,7 @@ pub struct Pipeline {
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Where reached limits are counted and named.
-    pub limit_hits: LimitHits,
+    pub limit_hits: Arc<LimitHits>,
     /// How scarce memory is.
     pub memory: Arc<Memory>,
     /// Time.
@@ -102,16 +102,18 @@ impl Pipeline {
             reply = closing(reply, version);
         }
         self.metrics.requests.with_label_values(&[class_of(reply.status())]).inc();
-        reply.map(|body| body.counted(in_flight))
+        let silence = self.limits().reply_silence;
+        reply.map(|body| body.counted(in_flight).patient(silence, &self.limit_hits))
     }
 
     async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
         let (mut head, body) = request.into_parts();
         if self.memory.level() == Level::Exhausted {
-            return closing(
-                respond::later(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "memory")),
-                head.version,
-            );
+            let refusal = self.refuse(StatusCode::SERVICE_UNAVAILABLE, "memory");
+            return closing(respond::later(refusal), head.version);
+        }
+        if self.lifecycle.in_flight() > self.limits().requests_max {
+            return respond::later(self.refuse(StatusCode::SERVICE_UNAVAILABLE, "requests"));
         }
         if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
             return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
@@ -212,6 +214,7 @@ impl Pipeline {
             "request_too_large" => Some(Limit::RequestBytesMax),
             "request_silent" => Some(Limit::BodyTimeout),
             "memory" => Some(Limit::MemoryHard),
+            "requests" => Some(Limit::RequestsMax),
             _ => None,
         };
         limit.into_iter().for_each(|limit| self.limit_hits.hit(limit));

@@ -5,7 +5,7 @@
 //! operations; nothing of who reached it is kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use prometheus::IntCounter;
 
@@ -38,8 +38,12 @@ pub enum Limit {
     BodyTimeout,
     /// `limits.write_timeout_seconds`
     WriteTimeout,
+    /// `limits.reply_silence_seconds`
+    ReplySilence,
     /// `limits.in_flight_max`
     InFlightMax,
+    /// `limits.requests_max`
+    RequestsMax,
     /// `limits.h2_resets_max`, or another flood of HTTP/2 frames: the engine does not tell which.
     H2ResetsMax,
     /// `limits.connections_max`
@@ -52,7 +56,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::HoldMs,
         Self::RankUs,
         Self::ReplyBytesMax,
@@ -62,7 +66,9 @@ impl Limit {
         Self::HeaderTimeout,
         Self::BodyTimeout,
         Self::WriteTimeout,
+        Self::ReplySilence,
         Self::InFlightMax,
+        Self::RequestsMax,
         Self::H2ResetsMax,
         Self::ConnectionsMax,
         Self::MemorySoft,
@@ -81,7 +87,9 @@ impl Limit {
             Self::HeaderTimeout => "header_timeout_seconds",
             Self::BodyTimeout => "body_timeout_seconds",
             Self::WriteTimeout => "write_timeout_seconds",
+            Self::ReplySilence => "reply_silence_seconds",
             Self::InFlightMax => "in_flight_max",
+            Self::RequestsMax => "requests_max",
             Self::H2ResetsMax => "h2_resets_max",
             Self::ConnectionsMax => "connections_max",
             Self::MemorySoft => "memory_soft_percent",
@@ -128,6 +136,40 @@ impl LimitHits {
         } else {
             self.unsaid[number].fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Lets in so many at a time; one more is a hit of its limit.
+pub struct Gate {
+    max: usize,
+    limit: Limit,
+    inside: AtomicUsize,
+    hits: Arc<LimitHits>,
+}
+
+/// Somebody inside, until dropped.
+pub struct Inside(Arc<Gate>);
+
+impl Gate {
+    /// A gate for `max`.
+    pub fn new(max: usize, limit: Limit, hits: Arc<LimitHits>) -> Arc<Self> {
+        Arc::new(Self { max, limit, inside: AtomicUsize::new(0), hits })
+    }
+
+    /// One more, unless it is full.
+    pub fn enter(self: &Arc<Self>) -> Option<Inside> {
+        let inside = Inside(self.clone());
+        if self.inside.fetch_add(1, Ordering::AcqRel) < self.max {
+            return Some(inside);
+        }
+        self.hits.hit(self.limit);
+        None
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -65,7 +65,7 @@ async fn five_hundred_slow_heads_end_with_the_header_timeout() {
 #[tokio::test]
 async fn three_hundred_half_sent_bodies_get_408_in_one_body_timeout() {
     let shop = shop().await;
-    let sidecar = besieged(shop.address, "body_timeout_seconds: 2").start().await;
+    let sidecar = besieged(shop.address, "body_timeout_seconds: 4").start().await;
     let siege = Siege::of(&sidecar);
     let mut slow = JoinSet::new();
     for n in 0..300 {
@@ -83,7 +83,7 @@ async fn three_hundred_half_sent_bodies_get_408_in_one_body_timeout() {
         });
     }
     for lasted in slow.join_all().await {
-        let once = Duration::from_millis(1_900)..Duration::from_millis(3_900);
+        let once = Duration::from_millis(3_900)..Duration::from_millis(7_900);
         assert!(once.contains(&lasted), "{lasted:?}, and not one body_timeout_seconds");
     }
     siege.withstood(&sidecar, Some("body_timeout_seconds")).await;
@@ -153,6 +153,15 @@ async fn a_connection_too_many_is_closed_at_once_and_the_others_stay() {
     let said = sidecar.log().matches("limits.connections_max").count();
     assert_eq!(said, 1, "{}", sidecar.log());
     assert_eq!(sidecar.metric("leafrank_limit_hits_total{limit=\"connections_max\"}").await, 20.0);
+    let mut others = Vec::new();
+    for _ in 0..50 {
+        let mut wire = Wire::to(sidecar.admin).await;
+        wire.send("GET /rules HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+        wire.head().await;
+        others.push(wire);
+    }
+    let mut wire = Wire::to(sidecar.admin).await;
+    assert!(wire.closes_within(Duration::from_secs(5)).await, "each port has its own number");
     for wire in &mut kept {
         wire.send("GET /calm HTTP/1.1\r\nhost: x\r\n\r\n").await;
         assert_eq!(wire.reply().await.text(), "calm");
@@ -200,6 +209,33 @@ async fn a_shop_that_stops_in_the_middle_of_a_head_or_a_body_holds_nobody_else()
     drop(stuck);
     metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
     siege.withstood(&sidecar, None).await;
+}
+
+#[tokio::test]
+async fn a_shop_that_stops_in_the_middle_of_a_page_is_given_up_and_one_that_drips_is_not() {
+    let shop = shop_with(|asked| {
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nab".to_vec();
+        let pause = Duration::from_millis(if asked.path() == "/stop" { 60_000 } else { 600 });
+        let pieces = ["cd", "ef", "gh"].map(|piece| (pause, piece.as_bytes().to_vec()));
+        Answer::Pieces([vec![(Duration::ZERO, head)], pieces.to_vec()].concat())
+    })
+    .await;
+    let sidecar = besieged(shop.address, "reply_silence_seconds: 1").start().await;
+    let siege = Siege::of(&sidecar);
+    let mut stopped = Vec::new();
+    for _ in 0..100 {
+        let mut wire = Wire::to(sidecar.data).await;
+        wire.send("GET /stop HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        stopped.push(wire);
+    }
+    assert_eq!(get(sidecar.data, "/drip").await.text(), "abcdefgh");
+    for wire in &mut stopped {
+        assert_eq!(wire.head().await.status, 200);
+        assert_eq!(wire.exactly(2).await.as_deref(), Some(&b"ab"[..]));
+        assert!(wire.exactly(1).await.is_none(), "it breaks off, as the shop did");
+    }
+    siege.withstood(&sidecar, Some("reply_silence_seconds")).await;
+    metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
 }
 
 /// A reply of 100 MB, with a length or in chunks.

@@ -192,6 +192,31 @@ async fn windows_that_never_open_lose_their_connection_and_their_hold_on_the_sho
 }
 
 #[tokio::test]
+async fn requests_above_the_cap_are_shed_until_others_have_ended() {
+    let shop = shop().await;
+    let sidecar = besieged(shop.address, "requests_max: 300").start().await;
+    let mut floods = Vec::new();
+    for _ in 0..3 {
+        let mut stream = connect(sidecar.data).await;
+        for n in 0..100_u32 {
+            let ask = frame(HEADERS, END_STREAM | END_HEADERS, 2 * n + 1, &get("/wait"));
+            stream.write_all(&ask).await.unwrap();
+        }
+        floods.push(stream);
+    }
+    metric_becomes(&sidecar, "leafrank_in_flight_requests", 300.0).await;
+    for _ in 0..5 {
+        let reply = crate::harness::get(sidecar.data, "/calm").await;
+        assert_eq!((reply.status, reply.outcome()), (503, "error; reason=requests"));
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+    assert_eq!(sidecar.log().matches("limits.requests_max").count(), 1);
+    drop(floods);
+    metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
+    Siege::of(&sidecar).withstood(&sidecar, Some("requests_max")).await;
+}
+
+#[tokio::test]
 async fn streams_above_the_cap_are_refused_and_the_others_served() {
     let shop = shop().await;
     let sidecar = besieged(shop.address, "h2_streams_max: 4").start().await;
