@@ -92,7 +92,7 @@ impl Pipeline {
             return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
         }
         if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
-            return own::serve(self.own.clone(), path, head, body).await;
+            return Box::pin(own::serve(self.own.clone(), path, head, body)).await;
         }
         let settings = self.settings.clone();
         match route::classify(&settings.routes, &head.method, head.uri.path()) {

@@ -218,20 +218,28 @@ fn held(wish: Vec<usize>, classes: &[u16]) -> Vec<usize> {
     let mut out: Vec<usize> = Vec::with_capacity(wish.len());
     let mut waiting = wish;
     let mut is_out = vec![false; classes.len()];
-    // best class among the hits not yet out that stood before each
-    let mut ahead = vec![u16::MAX; classes.len()];
-    while !waiting.is_empty() {
-        let mut best = u16::MAX;
-        for (index, class) in classes.iter().enumerate() {
-            ahead[index] = best;
-            if !is_out[index] {
-                best = best.min(*class);
-            }
+    // each class with its first hit that is not out, best class first
+    let mut firsts: Vec<(u16, usize)> = Vec::new();
+    for (index, class) in classes.iter().enumerate() {
+        if !firsts.iter().any(|(known, _)| known == class) {
+            firsts.push((*class, index));
         }
-        let next = waiting.iter().position(|i| ahead[*i] >= classes[*i]).unwrap_or(0);
+    }
+    firsts.sort_unstable();
+    while !waiting.is_empty() {
+        let is_held = |index: usize| {
+            let better = firsts.iter().take_while(|(class, _)| *class < classes[index]);
+            better.into_iter().any(|(_, first)| *first < index)
+        };
+        let next = waiting.iter().position(|index| !is_held(*index)).unwrap_or(0);
         let index = waiting.remove(next);
         is_out[index] = true;
         out.push(index);
+        if let Some((class, first)) = firsts.iter_mut().find(|(class, _)| *class == classes[index])
+        {
+            let left = (*first..classes.len()).find(|i| !is_out[*i] && classes[*i] == *class);
+            *first = left.unwrap_or(usize::MAX);
+        }
     }
     out
 }
