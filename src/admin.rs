@@ -2,23 +2,32 @@
 //!
 //! | port | path | what |
 //! |---|---|---|
-//! | ops, read-only | `GET /livez` `/readyz` `/startupz` | the process lives; takes traffic; has started |
-//! | ops | `GET /metrics` `/version` | Prometheus text; name and version |
+//! | ops, read-only | `GET /livez` `/readyz` `/startupz` `/metrics` `/version` | see `ops` |
 //! | admin, loopback | `GET /rules` | the live table, and why the last edit was rejected |
-//! | admin | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
+//! | admin | `GET /status` | the funnel of each route, and its biggest leak |
+//! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
+//! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
 //!
-//! Mutations are POST only. `/startupz` never asks the shop: a sidecar that waits for its shop, and
-//! a shop that waits for its sidecar, would wait for ever.
+//! What changes something is POST and wants an operator's token. The whole admin port turns pages
+//! in browsers away, and wants the token for everything where it listens beyond loopback.
+
+mod follow;
+mod ops;
+pub mod status;
+
+pub use ops::router as ops;
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
 
+use crate::border::{Border, is_deliberate, name_us};
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -27,6 +36,8 @@ use crate::telemetry::metrics::Metrics;
 /// What the operator looks at.
 #[derive(Clone)]
 pub struct Admin {
+    /// Whose word counts.
+    pub border: Arc<Border>,
     /// The read path, with its switch.
     pub personalizer: Arc<Personalizer>,
     /// The rules.
@@ -35,50 +46,60 @@ pub struct Admin {
     pub lifecycle: Arc<Lifecycle>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Nobody but this host reaches the admin port.
+    pub loopback: bool,
 }
 
-/// Read-only health and metrics.
-pub fn ops(admin: Admin) -> Router {
-    Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/startupz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/version", get(version))
-        .with_state(admin)
-}
-
-/// The mutating port.
+/// The admin port.
 pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/rules", get(rules))
+    let told_to_all =
+        Router::new().route("/rules", get(rules)).route("/status", get(status::status));
+    let for_operators = Router::new()
+        .route("/tap", get(follow::tap))
+        .route("/explain/{query}", get(follow::explain))
         .route("/personalization/off", post(switch_off))
-        .route("/personalization/on", post(switch_on))
+        .route("/personalization/on", post(switch_on));
+    let operator = || middleware::from_fn_with_state(admin.clone(), operator);
+    let told_to_all = if admin.loopback { told_to_all } else { told_to_all.layer(operator()) };
+    told_to_all
+        .merge(for_operators.layer(operator()))
+        .layer(middleware::from_fn(deliberate))
         .with_state(admin)
 }
 
-async fn ready(State(admin): State<Admin>) -> Response {
-    if admin.lifecycle.is_ready() {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+/// Turns away what a page in somebody's browser makes it ask.
+async fn deliberate(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if is_deliberate(&head) {
+        return next.run(Request::from_parts(head, body)).await;
     }
+    refused(StatusCode::FORBIDDEN, "foreign_origin")
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
-    admin.metrics.in_flight.set(i64::try_from(admin.lifecycle.in_flight()).unwrap_or(i64::MAX));
-    admin.personalizer.measure();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.text()).into_response()
+/// Wants an operator's token.
+async fn operator(State(admin): State<Admin>, request: Request, next: Next) -> Response {
+    if admin.border.is_operator(request.headers()) {
+        return next.run(request).await;
+    }
+    let mut reply = refused(StatusCode::UNAUTHORIZED, "operator_token");
+    reply.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    reply
 }
 
-async fn version() -> Json<serde_json::Value> {
-    Json(json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
+fn refused(status: StatusCode, reason: &'static str) -> Response {
+    let mut reply = (status, Json(json!({"error": reason, "from": "leafrank"}))).into_response();
+    name_us(reply.headers_mut(), reason);
+    reply
 }
 
 async fn rules(State(admin): State<Admin>) -> Response {
+    Json(rules_of(&admin)).into_response()
+}
+
+fn rules_of(admin: &Admin) -> serde_json::Value {
     let status = admin.rules.status();
     let problems = status.last_error.iter().flat_map(|all| all.iter());
-    Json(json!({
+    json!({
         "version": &*status.version,
         "generation": status.generation,
         "loaded_at_ms": status.loaded_at.0,
@@ -87,8 +108,7 @@ async fn rules(State(admin): State<Admin>) -> Response {
         "rejected_total": status.rejected_total,
         "last_error": problems.map(ToString::to_string).collect::<Vec<_>>(),
         "personalization": if admin.personalizer.is_on() { "on" } else { "off" },
-    }))
-    .into_response()
+    })
 }
 
 async fn switch_off(State(admin): State<Admin>) -> Json<serde_json::Value> {

@@ -7,8 +7,9 @@
 //! | `GET /api/preferences/live?user_id=` | the same |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
-//! one of these only where the settings list it. Answers are never cached and allow any origin, as
-//! the shop's own API does.
+//! one of these only where the settings list it. A path that names a user answers to whom `border`
+//! lets speak for that user. Answers are never cached and allow any origin, as the shop's own API
+//! does.
 
 mod error;
 mod preferences;
@@ -17,19 +18,23 @@ mod track;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
+use crate::border::{Border, Peer};
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
+use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
 /// What the endpoints work on.
 #[derive(Clone)]
 pub struct Api {
+    /// Whose word counts.
+    pub border: Arc<Border>,
     /// The write path.
     pub observer: Arc<Observer>,
     /// The read path.
@@ -48,8 +53,20 @@ pub fn router(api: Api) -> Router {
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(api.clone(), heard))
         .layer(middleware::from_fn(open_to_pages))
         .with_state(api)
+}
+
+/// Hears what the peer says to us; on the data port that was done before.
+async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    if head.extensions.get::<Spoken>().is_none() {
+        let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
+        let spoken = api.border.hear(&mut head, peer);
+        head.extensions.insert(spoken);
+    }
+    next.run(Request::from_parts(head, body)).await
 }
 
 /// Lets pages of any origin call us, answers their preflights, and forbids caching.
@@ -63,7 +80,10 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type, x-user-id, x-session-id"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, x-user-id, x-session-id",
+        ),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

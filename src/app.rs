@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Admin};
 use crate::api::{self, Api};
+use crate::border::{Border, KeyRingError};
 use crate::client::shop::{Shop, ShopSetupError};
 use crate::config::{ListenAddress, Settings};
 use crate::observe::Observer;
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The shop.
     #[error(transparent)]
     Shop(#[from] ShopSetupError),
+    /// A file of secrets.
+    #[error(transparent)]
+    Secrets(#[from] KeyRingError),
     /// A fault of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -91,6 +95,7 @@ impl Sidecar {
         let settings = Arc::new(settings);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let metrics = Arc::new(Metrics::new()?);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
         let store = Arc::new(Store::new(&settings.store));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
@@ -109,21 +114,26 @@ impl Sidecar {
             metrics.clone(),
             clock.clone(),
         ));
+        let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let shop = Arc::new(Shop::<RequestBody>::new(&settings.upstream)?);
         let api = api::router(Api {
+            border: border.clone(),
             observer: observer.clone(),
             personalizer: personalizer.clone(),
             clock: clock.clone(),
         });
         let admin = Admin {
+            border: border.clone(),
             personalizer: personalizer.clone(),
             rules,
             lifecycle: lifecycle.clone(),
             metrics: metrics.clone(),
+            loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let pipeline = Arc::new(Pipeline {
             settings: settings.clone(),
             shop: shop.clone(),
+            border,
             personalizer: personalizer.clone(),
             observer,
             own: api.clone(),
@@ -175,6 +185,9 @@ impl Sidecar {
 /// Keeps the rules' state in the metrics.
 fn report(rules: &RulesTable, metrics: Arc<Metrics>) {
     let show = move |status: &ReloadStatus| {
+        metrics.rules_info.reset();
+        metrics.rules_info.with_label_values(&[&status.version]).set(1);
+        metrics.rules_loaded_timestamp_seconds.set(status.loaded_at.0 / 1000);
         metrics.rules_generation.set(i64::try_from(status.generation).unwrap_or(i64::MAX));
         let counted = metrics.rules_rejected.get();
         metrics.rules_rejected.inc_by(status.rejected_total.saturating_sub(counted));

@@ -7,7 +7,10 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod operator;
 mod serve;
+mod status;
+mod tap;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -19,7 +22,6 @@ use crate::types::problem::Problem;
 /// Wrongly called.
 const USAGE: u8 = 64;
 /// Something needed is not there.
-#[cfg(feature = "demo")]
 const UNAVAILABLE: u8 = 69;
 /// Settings or rules that cannot be used.
 const CONFIG: u8 = 78;
@@ -38,6 +40,10 @@ enum Command {
     Serve(serve::Serve),
     /// Check settings and rules; say everything that is wrong with them.
     Check(check::Check),
+    /// What a running sidecar does, where most searches are lost, and what mends it.
+    Status(status::Status),
+    /// Live searches, before and after.
+    Tap(tap::Tap),
     /// See it work: a small shop, the sidecar in front of it, two stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -70,6 +76,8 @@ pub fn run() -> ExitCode {
     match arguments.command {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
+        Command::Status(status) => status.run(),
+        Command::Tap(tap) => tap.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Schema { of } => {

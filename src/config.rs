@@ -34,6 +34,8 @@ pub struct Settings {
     pub upstream: Upstream,
     /// Who is who.
     pub identity: Identity,
+    /// Whose word counts.
+    pub trust: Trust,
     /// Which request is what. First match wins.
     pub routes: Vec<Route>,
     /// Time and size limits.
@@ -203,8 +205,27 @@ pub struct Identity {
     pub session: Vec<Source>,
     /// Values that mean "nobody", e.g. `anonymous`.
     pub anonymous: Vec<String>,
-    /// Peers whose `X-Leafrank-*` headers are honoured.
-    pub trusted_peers: Vec<std::net::IpAddr>,
+    /// Only what a trusted peer vouches for counts; the places above are not read.
+    pub trusted_only: bool,
+    /// A user who is only claimed counts on our own paths too.
+    pub trust_claimed_ids: bool,
+}
+
+/// Whose word counts.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Tokens of peers, one a line.
+    pub token_file: Option<PathBuf>,
+    /// Keys that peers sign with, one a line.
+    pub signing_key_file: Option<PathBuf>,
+    /// How far a signature's time may be from ours.
+    pub signature_max_age: Duration,
+    /// A peer must also come from one of these; empty = from anywhere.
+    pub addresses: Vec<std::net::IpAddr>,
+    /// Tokens that may ask about any user, one a line.
+    pub api_token_file: Option<PathBuf>,
+    /// Tokens of operators, one a line; `None` = one is made under the data directory.
+    pub admin_token_file: Option<PathBuf>,
 }
 
 /// A place in a request that holds a word.

@@ -5,8 +5,6 @@
 //! default: `X-User-ID` unless absent or `anonymous`, else the body's `user_id`; the body's
 //! `session_id` before `X-Session-ID`.
 
-use http::{HeaderMap, HeaderName};
-
 use crate::config::Identity as Settings;
 use crate::config::source::{Ask, first};
 use crate::types::ids::{SessionId, Subject, UserId};
@@ -31,37 +29,37 @@ impl Identity {
             (None, None) => None,
         }
     }
-}
 
-const X_LEAFRANK_USER: HeaderName = HeaderName::from_static("x-leafrank-user");
-const X_LEAFRANK_SESSION: HeaderName = HeaderName::from_static("x-leafrank-session");
-
-/// The identity that a trusted peer vouches for (`X-Leafrank-User`, `X-Leafrank-Session`), and where
-/// it says nothing, the request's own.
-pub fn vouched(identity: Identity, headers: &HeaderMap) -> Identity {
-    let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    Identity {
-        user: said(X_LEAFRANK_USER).and_then(UserId::parse).or(identity.user),
-        session: said(X_LEAFRANK_SESSION).and_then(SessionId::parse).or(identity.session),
-        ..identity
+    /// The same, where a trusted peer vouches for a user or a visit; where it says nothing, the
+    /// request's own words stay.
+    pub fn vouched(self, user: Option<&UserId>, session: Option<&SessionId>) -> Self {
+        Self {
+            user: user.cloned().or(self.user),
+            session: session.cloned().or(self.session),
+            ..self
+        }
     }
 }
 
 /// Reads a request's identity. `O(sources)`, plus one look into the body for each that needs it.
 pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
+    let opted_out = ask.headers.get("sec-gpc").is_some_and(|value| value == "1");
+    if settings.trusted_only {
+        return Identity { opted_out, ..Identity::default() };
+    }
     let named = |word: &str| !settings.anonymous.iter().any(|a| a.eq_ignore_ascii_case(word));
     Identity {
         user: first(&settings.user, ask, |word| named(word).then(|| UserId::parse(word)).flatten()),
         session: first(&settings.session, ask, |word| {
             named(word).then(|| SessionId::parse(word)).flatten()
         }),
-        opted_out: ask.headers.get("sec-gpc").is_some_and(|value| value == "1"),
+        opted_out,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderName, HeaderValue};
 
     use super::*;
     use crate::config::{Pointer, Source};
@@ -77,7 +75,8 @@ mod tests {
                 Source::Header(HeaderName::from_static("x-session-id")),
             ],
             anonymous: vec!["anonymous".into()],
-            trusted_peers: vec![],
+            trusted_only: false,
+            trust_claimed_ids: false,
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {

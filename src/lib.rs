@@ -28,7 +28,8 @@ pub mod demo;
 pub mod proxy;
 pub mod serve;
 
-// floor 5: the read path and the write path
+// floor 5: who is believed, the read path, the write path
+pub mod border;
 pub mod observe;
 pub mod personalize;
 
@@ -43,6 +44,7 @@ pub mod client;
 pub mod identity;
 pub mod preferences;
 pub mod route;
+pub mod trust;
 
 // floor 2: words of the operator and the merchandiser (pure)
 pub mod config;

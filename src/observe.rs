@@ -14,6 +14,7 @@ mod events;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
 pub use events::Event;
@@ -50,7 +51,34 @@ pub struct Observer {
     caps: Caps,
     visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
     doubles: Mutex<Dedupe>,
+    /// Clicks reported to our own API.
+    tracked: Clicks,
 }
+
+/// Clicks by where they were seen, and those that a list explains.
+pub(super) struct Clicks {
+    all: IntCounter,
+    joined: IntCounter,
+}
+
+impl Clicks {
+    fn of(route: &str, metrics: &Metrics) -> Self {
+        Self {
+            all: metrics.clicks.with_label_values(&[route]),
+            joined: metrics.clicks_joined.with_label_values(&[route]),
+        }
+    }
+
+    fn count(&self, kind: InteractionKind, joined: bool) {
+        if matches!(kind, InteractionKind::Click | InteractionKind::View) {
+            self.all.inc();
+            self.joined.inc_by(u64::from(joined));
+        }
+    }
+}
+
+/// The name of our own API beside the routes of the settings.
+const TRACK_ROUTE: &str = "track_api";
 
 /// What a shopper did last.
 #[derive(Default)]
@@ -69,11 +97,15 @@ impl Observer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let plans = settings.routes.iter().map(|route| match &route.kind {
-            RouteKind::Event(event) if route.learn => Some(Arc::new(EventPlan::new(event))),
+            RouteKind::Event(event) if route.learn => {
+                let clicks = Clicks::of(&route.name, &metrics);
+                Some(Arc::new(EventPlan::new(event, clicks)))
+            }
             RouteKind::Event(_) | RouteKind::Search(_) => None,
         });
         Self {
             plans: plans.collect(),
+            tracked: Clicks::of(TRACK_ROUTE, &metrics),
             store,
             rules,
             metrics,
@@ -102,7 +134,7 @@ impl Observer {
             dwell::from_next_request(&view, now)
         });
         if let Some(stay) = stay {
-            self.absorb(subject.key(), &[stay], Source::Traffic);
+            self.absorb(subject.key(), &[stay], Source::Traffic, &self.tracked);
         }
     }
 
@@ -138,10 +170,16 @@ impl Observer {
             self.dropped("no_subject", interactions.len());
             return 0;
         };
-        self.absorb(subject.key(), &interactions, Source::Track)
+        self.absorb(subject.key(), &interactions, Source::Track, &self.tracked)
     }
 
-    fn absorb(&self, shopper: SubjectKey, interactions: &[Interaction], source: Source) -> usize {
+    fn absorb(
+        &self,
+        shopper: SubjectKey,
+        interactions: &[Interaction],
+        source: Source,
+        clicks: &Clicks,
+    ) -> usize {
         let rules = self.rules.load();
         let mut learned = 0;
         for interaction in interactions {
@@ -151,6 +189,7 @@ impl Observer {
                 continue;
             }
             learned += 1;
+            clicks.count(interaction.kind, derived.joined.is_some());
             self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
             self.teach(shopper, interaction, &derived, &rules);
         }

@@ -8,23 +8,27 @@
 //! its reply ([`Treatment`]); [`Personalizer::rerank`] does it within `rank_us`. Knows neither hyper
 //! nor pingora, waits for nothing, and answers every doubt with a [`FailOpen`].
 
+pub mod explain;
 pub mod fail_open;
+pub mod funnel;
 
 mod annotate;
-pub mod explain;
 mod order;
 mod ranked;
 mod search;
+mod told;
 
 pub use search::{Asked, Search, Treatment};
+pub use told::Told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use quick_cache::sync::Cache;
+use tokio::sync::broadcast;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{RouteKind, SearchRoute, Settings};
+use crate::config::{Mode, RouteKind, SearchRoute, Settings};
 use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
@@ -35,7 +39,10 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
 use crate::wire::HitPlan;
+use explain::Explained;
 use fail_open::FailOpen;
+use funnel::{Funnel, Seen};
+use told::Audience;
 
 /// Queries whose reading is kept.
 const QUERIES_MAX: usize = 4096;
@@ -48,6 +55,7 @@ struct SearchPlan {
     route: SearchRoute,
     hits: HitPlan,
     learn: bool,
+    funnel: Funnel,
 }
 
 /// A moved list, or one that stayed.
@@ -66,6 +74,50 @@ pub struct Reranked {
     pub query: QueryId,
     /// What the shopper sees, for the write path.
     pub shown: Vec<ShownList>,
+    /// What is known of the hits.
+    pub seen: Seen,
+    /// Each list's hits with their reasons, where somebody follows.
+    pub explained: Vec<Vec<Explained>>,
+}
+
+/// A list that went out as it came.
+#[derive(Default)]
+pub struct Looked {
+    /// What the shopper sees, for the write path.
+    pub shown: Vec<ShownList>,
+    /// What is known of the hits.
+    pub seen: Seen,
+    /// Hits that would have moved, in shadow mode.
+    pub moved: usize,
+    /// Our own computation, in µs.
+    pub spent_us: u64,
+    /// Each list's hits with their reasons, where somebody follows.
+    pub explained: Vec<Vec<Explained>>,
+}
+
+/// How a search ended.
+#[derive(Default)]
+pub struct Ending {
+    /// Why the shop's order went out; `None`: ours did.
+    pub why: Option<FailOpen>,
+    /// What was seen of the reply; `None`: it was not read.
+    pub seen: Option<Seen>,
+    /// Hits that moved, or would have.
+    pub moved: usize,
+    /// Our own computation, in µs.
+    pub spent_us: u64,
+    /// Each list's hits with their reasons, where somebody follows.
+    pub explained: Vec<Vec<Explained>>,
+}
+
+/// What a route did so far.
+pub struct RouteStatus {
+    /// Its name.
+    pub name: String,
+    /// Its mode.
+    pub mode: Mode,
+    /// Searches that came through each [`Stage`](funnel::Stage).
+    pub funnel: [u64; 7],
 }
 
 /// The read path.
@@ -77,6 +129,7 @@ pub struct Personalizer {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     on: AtomicBool,
+    audience: Audience,
     ranking: Arc<AtomicUsize>,
     searches: AtomicU64,
     /// Queries as read: people ask for the same few things.
@@ -100,6 +153,7 @@ impl Personalizer {
                 hits: HitPlan::new(&search.hits, &search.only_if),
                 route: (**search).clone(),
                 learn: route.learn,
+                funnel: Funnel::of(&route.name, &metrics),
             })),
             RouteKind::Event(_) => None,
         });
@@ -112,6 +166,7 @@ impl Personalizer {
             metrics,
             clock,
             on: AtomicBool::new(true),
+            audience: Audience::default(),
             ranking: Arc::default(),
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
@@ -127,6 +182,55 @@ impl Personalizer {
     pub fn switch(&self, on: bool) {
         self.on.store(on, Ordering::Release);
         tracing::warn!(on, "personalisation was switched by an operator");
+    }
+
+    /// Does somebody want to know why this search comes out as it does?
+    fn is_followed(&self, search: &Search) -> bool {
+        search.is_explained() || self.audience.listens()
+    }
+
+    /// A search has ended: it is counted, and told to whoever follows it.
+    pub fn ended(&self, search: &Search, ending: Ending) {
+        let known = (search.shopper.is_some(), search.known);
+        search.plan.funnel.count(ending.why, known, ending.seen);
+        if !self.is_followed(search) {
+            return;
+        }
+        let told = Told {
+            query: search.id.to_string(),
+            at_ms: self.clock.now().0,
+            route: search.route().to_owned(),
+            mode: search.mode,
+            text: search.query.clone(),
+            shopper: search.shopper.map(|key| format!("{:08x}", key.0 as u32)),
+            rules: self.rules.load().version.clone(),
+            outcome: if ending.why.is_none() { "reranked" } else { "bypass" },
+            reason: ending.why.map(FailOpen::label),
+            moved: ending.moved,
+            us: ending.spent_us,
+            lists: ending.explained,
+        };
+        self.audience.tell(search.id, told, search.is_explained());
+    }
+
+    /// Searches as they end from now on; `None` when too many listen already.
+    pub fn follow(&self) -> Option<broadcast::Receiver<Arc<Told>>> {
+        self.audience.join()
+    }
+
+    /// A search that a trusted peer wanted explained; the last few hundred are kept.
+    pub fn told(&self, query: QueryId) -> Option<Arc<Told>> {
+        self.audience.kept(query)
+    }
+
+    /// What each search route did so far.
+    pub fn routes(&self) -> Vec<RouteStatus> {
+        let status = |plan: &Arc<SearchPlan>| RouteStatus {
+            name: plan.name.clone(),
+            mode: plan.route.mode,
+            funnel: plan.funnel.counts(),
+        };
+        self.plans.iter().flatten().map(status).collect()
     }
 
     /// What is known of `subject`, in the plan's shape.

@@ -5,8 +5,11 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+use crate::border::name_us;
 
 /// What a caller is told.
 #[derive(Debug)]
@@ -17,6 +20,17 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
+    /// Nobody vouches for the user that the request speaks of.
+    pub(super) fn only_claimed() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "user_only_claimed",
+            message: "the user is only claimed; expected a trusted peer's X-Leafrank-User, or \
+                      Authorization: Bearer with an API token (see identity.trust_claimed_ids)"
+                .into(),
+        }
+    }
+
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }
@@ -30,6 +44,13 @@ struct Body<'a> {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(Body { error: self.code, message: &self.message })).into_response()
+        let body = Body { error: self.code, message: &self.message };
+        let mut reply = (self.status, Json(body)).into_response();
+        let headers = reply.headers_mut();
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        name_us(headers, self.code);
+        reply
     }
 }

@@ -8,15 +8,16 @@
 //! A `time_on_page` beside another type counts as dwell time too. The answer is 202 once the
 //! interaction is in the profile; it is in the next ranking.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::error::ApiError;
 use crate::identity::Identity;
+use crate::trust::Spoken;
 use crate::types::clock::Timestamp;
 use crate::types::ids::{ProductId, SessionId, UserId};
 use crate::types::interaction::{Interaction, InteractionKind};
@@ -61,17 +62,13 @@ pub(super) struct Accepted {
 
 pub(super) async fn track(
     State(api): State<Api>,
+    Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Accepted>), ApiError> {
     let event: Event = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request("malformed_event", error.to_string()))?;
-    let somebody = |word: &&str| !api.observer.means_nobody(word);
-    let identity = Identity {
-        user: event.user_id.as_deref().filter(somebody).and_then(UserId::parse),
-        session: event.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
-        opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
-    };
+    let identity = identity(&api, &event, &headers, &spoken)?;
     if identity.subject().is_none() {
         return Err(ApiError::bad_request(
             "no_subject",
@@ -81,6 +78,28 @@ pub(super) async fn track(
     let interactions = read(&event, api.clock.now())?;
     let learned = api.observer.interactions(&identity, interactions);
     Ok((StatusCode::ACCEPTED, Json(Accepted { accepted: true, learned })))
+}
+
+/// Whom the event teaches. A user who is only claimed is nobody: the visit is taught alone.
+fn identity(
+    api: &Api,
+    event: &Event,
+    headers: &HeaderMap,
+    spoken: &Spoken,
+) -> Result<Identity, ApiError> {
+    let somebody = |word: &&str| !api.observer.means_nobody(word);
+    let named = Identity {
+        user: event.user_id.as_deref().filter(somebody).and_then(UserId::parse),
+        session: event.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
+        opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+    };
+    let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+    let speaks = |user: &UserId| api.border.speaks_for(user, headers, spoken);
+    match &named.user {
+        Some(user) if !speaks(user) && named.session.is_none() => Err(ApiError::only_claimed()),
+        Some(user) if !speaks(user) => Ok(Identity { user: None, ..named }),
+        _ => Ok(named),
+    }
 }
 
 fn read(event: &Event, now: Timestamp) -> Result<Vec<Interaction>, ApiError> {

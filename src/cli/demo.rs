@@ -46,8 +46,8 @@ pub(super) struct Places {
     pub(super) shop: SocketAddr,
     pub(super) data: SocketAddr,
     pub(super) api: SocketAddr,
-    admin: SocketAddr,
-    ops: SocketAddr,
+    pub(super) admin: SocketAddr,
+    pub(super) ops: SocketAddr,
 }
 
 impl Demo {
@@ -148,6 +148,11 @@ fn places(port: u16) -> std::io::Result<Places> {
     Ok(Places { shop: any()?, data, api: wanted(8081)?, admin: wanted(9901)?, ops: wanted(9902)? })
 }
 
+/// Where the demo keeps its state.
+fn state() -> PathBuf {
+    std::env::temp_dir().join("leafrank-demo")
+}
+
 fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Problem>> {
     let Places { shop, data, api, admin, ops } = places;
     // In a checkout the rules can be edited while the demo runs; elsewhere those built in serve.
@@ -163,7 +168,7 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
          data_dir: \"{}\"\n\
          shutdown: {{lame_duck_ms: 0}}\n\
          rules: {{path: {path}}}\n",
-        std::env::temp_dir().join("leafrank-demo").display()
+        state().display()
     );
     let mut settings = Settings::parse(&SettingsText {
         file: None,

@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::{RawIdentity, RawLimits, RawListen, RawSettings, RawUpstream};
+use super::raw::{RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
     ClientTls, Identity, Limits, Listen, ListenAddress, OwnPaths, RulesFile, ServerTls, Settings,
-    Shutdown, Source, Store, Upstream, UpstreamAddress, build_route,
+    Shutdown, Source, Store, Trust, Upstream, UpstreamAddress, build_route,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -28,7 +28,8 @@ pub(super) fn settings(
     let settings = Settings {
         listen: listen(&raw.listen, &files, &mut check),
         upstream: upstream(&raw.upstream, &files, &mut check),
-        identity: identity(&raw.identity, &mut check),
+        identity: identity(raw, &mut check),
+        trust: trust(&raw.trust, &files, &mut check),
         routes: build_route::all(raw, &mut check),
         limits: limits(&raw.limits, &mut check),
         rules: RulesFile {
@@ -159,7 +160,10 @@ fn upstream(raw: &RawUpstream, files: &Files<'_>, check: &mut Check<'_>) -> Upst
     }
 }
 
-fn identity(raw: &RawIdentity, check: &mut Check<'_>) -> Identity {
+/// Presets of shops whose users are only claimed.
+const CLAIMING_PRESETS: [&str; 2] = ["leafloaf", "demo"];
+
+fn identity(raw: &RawSettings, check: &mut Check<'_>) -> Identity {
     let key = Path::of("identity");
     let source = |text: &str| match Source::parse(text)? {
         Source::Path(_) => {
@@ -167,12 +171,41 @@ fn identity(raw: &RawIdentity, check: &mut Check<'_>) -> Identity {
         }
         source => Ok(source),
     };
+    let claiming = raw.presets.iter().any(|preset| CLAIMING_PRESETS.contains(&preset.as_str()));
+    let raw = &raw.identity;
+    if raw.trusted_only && raw.trust_claimed_ids == Some(true) {
+        let fault = Fault::new("true beside trusted_only: true", "one of them");
+        check.fault(&key.key("trust_claimed_ids"), fault);
+    }
     Identity {
         user: each(&raw.user, &key.key("user"), check, source),
         session: each(&raw.session, &key.key("session"), check, source),
         anonymous: raw.anonymous.clone(),
-        trusted_peers: each(&raw.trusted_peers, &key.key("trusted_peers"), check, peer),
+        trusted_only: raw.trusted_only,
+        trust_claimed_ids: raw.trust_claimed_ids.unwrap_or(claiming && !raw.trusted_only),
     }
+}
+
+fn trust(raw: &RawTrust, files: &Files<'_>, check: &mut Check<'_>) -> Trust {
+    let key = Path::of("trust");
+    let file = |path: &Option<String>| path.as_deref().map(|path| files.path(path));
+    let trust = Trust {
+        token_file: file(&raw.token_file),
+        signing_key_file: file(&raw.signing_key_file),
+        signature_max_age: Duration::from_secs(raw.signature_max_age_seconds),
+        addresses: each(&raw.addresses, &key.key("addresses"), check, peer),
+        api_token_file: file(&raw.api_token_file),
+        admin_token_file: file(&raw.admin_token_file),
+    };
+    if !trust.addresses.is_empty() && trust.token_file.is_none() && trust.signing_key_file.is_none()
+    {
+        let fault = Fault::new(
+            "addresses without a token or a key",
+            "trust.token_file or trust.signing_key_file: an address alone can be borrowed",
+        );
+        check.fault(&key.key("addresses"), fault);
+    }
+    trust
 }
 
 fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {

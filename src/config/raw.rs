@@ -18,6 +18,8 @@ section! {
         upstream: RawUpstream = RawUpstream::default(),
         /// Who is who.
         identity: RawIdentity = RawIdentity::default(),
+        /// Whose word counts.
+        trust: RawTrust = RawTrust::default(),
         /// Route tables that come with Leafrank, after `routes`: `leafloaf`, `demo`.
         presets: Vec<String> = vec!["leafloaf".into()],
         /// Which request is what; the first match wins, and a name here replaces a preset's.
@@ -133,8 +135,30 @@ section! {
         session: Vec<String> = vec!["body:/session_id".into(), "header:X-Session-ID".into()],
         /// Names that mean nobody.
         anonymous: Vec<String> = vec!["anonymous".into()],
-        /// Addresses of peers whose `X-Leafrank-*` headers are honoured.
-        trusted_peers: Vec<String> = Vec::new(),
+        /// True: only what a trusted peer vouches for counts, nowhere what a client claims.
+        trusted_only: bool = false,
+        /// Whether a user who is only claimed counts on our own paths too; null = true where the
+        /// presets are LeafLoaf's or the demo's.
+        trust_claimed_ids: Option<bool> = None,
+    }
+}
+
+section! {
+    /// Whose word counts.
+    RawTrust {
+        /// File with the tokens of trusted peers (`X-Leafrank-Token`), one a line; null = none.
+        token_file: Option<String> = None,
+        /// File with the keys that trusted peers sign with (`X-Leafrank-Signature`); null = none.
+        signing_key_file: Option<String> = None,
+        /// Seconds that a signature's time may be from ours.
+        #[schemars(range(min = 1, max = 86_400))]
+        signature_max_age_seconds: u64 = 300,
+        /// Addresses from which a trusted peer must also come; empty = any.
+        addresses: Vec<String> = Vec::new(),
+        /// File with the tokens that may ask about any user; null = none.
+        api_token_file: Option<String> = None,
+        /// File with the operators' tokens; null = one is made, `admin.token` in `data_dir`.
+        admin_token_file: Option<String> = None,
     }
 }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Observer;
+use super::{Clicks, Observer};
 use crate::config::source::{Ask, first};
 use crate::config::{EventRoute, Source as Place};
 use crate::identity::Identity;
@@ -27,6 +27,7 @@ pub(super) struct EventPlan {
     route: EventRoute,
     facts: Vec<Described>,
     page: Option<Described>,
+    clicks: Clicks,
 }
 
 /// Where a product is described, and how.
@@ -43,12 +44,13 @@ pub struct Event {
 }
 
 impl EventPlan {
-    pub(super) fn new(route: &EventRoute) -> Self {
+    pub(super) fn new(route: &EventRoute, clicks: Clicks) -> Self {
         let facts = route.facts.iter().chain(&route.facts_or);
         Self {
             facts: facts.map(Described::new).collect(),
             page: route.reply_facts.as_ref().map(Described::new),
             route: route.clone(),
+            clicks,
         }
     }
 
@@ -134,7 +136,8 @@ impl Observer {
         {
             self.describe_page(described, page, &interaction.product);
         }
-        self.absorb(event.shopper, &event.interactions, Source::Traffic);
+        let Event { plan, shopper, interactions } = event;
+        self.absorb(shopper, &interactions, Source::Traffic, &plan.clicks);
     }
 
     fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {

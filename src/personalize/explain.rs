@@ -1,18 +1,18 @@
-//! Why a list came out as it did: the same ranking again, each hit with its reason.
+//! Why a list came out as it did: each hit with the parts of its score and a true sentence.
 //!
-//! In: a body and whose it is. Out: the hits in their new order with old position, score and a true
-//! sentence, by the code that ranks; nothing is recorded.
+//! In: the very request and ranking that made the order. Out: the hits in their new order. Runs only
+//! where somebody wants to know: an operator who taps, a trusted peer who asked, the demo.
 
 use super::fail_open::FailOpen;
-use super::ranked::candidate;
+use super::ranked::Pass;
 use super::{Personalizer, Search};
-use crate::rank::explain::{Names, reason};
-use crate::rank::{RankRequest, rank};
+use crate::rank::explain::{Contribution, Names, Part, explain, reason};
+use crate::rank::{RankRequest, Ranking};
 use crate::types::budget::Budget;
-use crate::wire::DecodeLimits;
+use crate::wire::{DecodeLimits, HitList};
 
 /// One hit, explained.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Explained {
     /// The product's key as the reply writes it.
     pub id: String,
@@ -22,10 +22,24 @@ pub struct Explained {
     pub was: usize,
     /// 0-based position now.
     pub is: usize,
-    /// Sum of the contributions.
+    /// Sum of the parts.
     pub score: f32,
+    /// What the score is made of, parts of 0 left out.
+    pub parts: Vec<NamedPart>,
     /// Why it moved, if something of its own moved it.
     pub reason: Option<String>,
+}
+
+/// One part of a score.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct NamedPart {
+    /// `relevance`, `item`, `category`, `brand`, `attribute`, `price_tier`, `price`, `prior`,
+    /// `context` or `rule`.
+    pub part: &'static str,
+    /// Which facet or rule; `None` where there is but one, or where its name was forgotten.
+    pub of: Option<String>,
+    /// Its share of the score.
+    pub value: f32,
 }
 
 impl Personalizer {
@@ -37,36 +51,55 @@ impl Personalizer {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
         let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
-        let list = reply.lists.first().ok_or(FailOpen::Unmoved)?;
-        let facts = self.facts_of(list, &rules);
-        let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
-        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
-        let population = self.store.population.read();
-        let request = RankRequest {
-            query: &self.read_query(search, &rules),
-            candidates: &candidates,
-            profile: profile.as_deref(),
-            population: &population,
-            rules: &rules,
-            now: self.clock.now(),
-            upstream: search.plan.route.upstream,
-            score_better: search.plan.route.score_better,
-        };
-        let ranking = rank(&request, &budget).map_err(|_| FailOpen::RankSpent)?;
+        let pass = Pass { rules: &rules, budget: &budget, explain: true };
+        let mut lists = self.rank_lists(search, &reply, &pass)?;
+        if lists.is_empty() {
+            return Err(FailOpen::Unmoved);
+        }
+        Ok(lists.swap_remove(0).explained)
+    }
+
+    /// One list's hits in their new order, each with its parts and its reason.
+    pub(super) fn explained(
+        &self,
+        list: &HitList<'_>,
+        request: &RankRequest<'_>,
+        ranking: &Ranking,
+    ) -> Vec<Explained> {
         let catalog = &self.store.catalog;
         let names = Names { facet: &|facet| catalog.name(facet), product: &|key| catalog.get(key) };
         let explained = ranking.order.iter().enumerate().filter_map(|(is, old)| {
             let was = *old as usize;
             let hit = list.hits.get(was)?;
+            let parts = explain(request, ranking, was);
             Some(Explained {
                 id: hit.id.clone().into_owned(),
                 name: hit.name.as_deref().unwrap_or_default().to_owned(),
                 was,
                 is,
                 score: ranking.scores.get(was).map_or(0.0, |terms| terms.total()),
-                reason: reason(&request, &ranking, was, &names),
+                parts: parts.into_iter().map(|part| named(part, request, &names)).collect(),
+                reason: reason(request, ranking, was, &names),
             })
         });
-        Ok(explained.collect())
+        explained.collect()
     }
+}
+
+fn named(contribution: Contribution, request: &RankRequest<'_>, names: &Names<'_>) -> NamedPart {
+    let (part, of) = match contribution.part {
+        Part::Relevance => ("relevance", None),
+        Part::Item => ("item", None),
+        Part::Facet(facet) => {
+            (facet.axis().name(), (names.facet)(facet).map(|name| name.to_string()))
+        }
+        Part::Price => ("price", None),
+        Part::Prior => ("prior", None),
+        Part::Context => ("context", None),
+        Part::Rule(index) => {
+            let rule = request.rules.merchandising.get(index as usize);
+            ("rule", rule.map(|rule| rule.id.to_string()))
+        }
+    };
+    NamedPart { part, of, value: contribution.value }
 }

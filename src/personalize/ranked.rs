@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::explain::Explained;
 use super::fail_open::FailOpen;
-use super::{Personalizer, Reranked, Search, annotate};
+use super::funnel::Seen;
+use super::{Looked, Personalizer, Reranked, Search, annotate};
 use crate::config::Mode;
 use crate::rank::{Candidate, Muted, QueryView, RankRequest, Ranking, rank};
 use crate::rules::Rules;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
-use crate::types::product::ProductFacts;
+use crate::types::product::{Axis, ProductFacts};
 use crate::wire::{DecodeLimits, HitList, HitView, Move, Reply, rewrite};
 
 /// One list of a reply, ranked.
@@ -22,6 +24,15 @@ pub(super) struct Ranked<'r, 'a> {
     pub(super) list: &'r HitList<'a>,
     pub(super) facts: Vec<Arc<ProductFacts>>,
     pub(super) ranking: Ranking,
+    /// Empty unless it was wanted.
+    pub(super) explained: Vec<Explained>,
+}
+
+/// How lists are ranked this time.
+pub(super) struct Pass<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) budget: &'a Budget<'a>,
+    pub(super) explain: bool,
 }
 
 impl<'r, 'a> Ranked<'r, 'a> {
@@ -48,7 +59,8 @@ impl Personalizer {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
         let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
-        let lists = self.rank_lists(search, &reply, &rules, &budget)?;
+        let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+        let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
         let stays = lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
@@ -68,6 +80,8 @@ impl Personalizer {
         Ok(Reranked {
             shown: lists.iter().map(|one| one.shown(self, search, false)).collect(),
             unmoved: unmoved(&lists),
+            seen: seen(lists.iter().flat_map(|one| &one.facts)),
+            explained: explained(&mut lists),
             body: out,
             moved,
             spent_us,
@@ -80,56 +94,69 @@ impl Personalizer {
     ///
     /// # Errors
     /// The reason for which it teaches nothing.
-    pub fn look(&self, search: &Search, body: &[u8]) -> Result<Vec<ShownList>, FailOpen> {
+    pub fn look(&self, search: &Search, body: &[u8]) -> Result<Looked, FailOpen> {
         let rules = self.rules.load();
         let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
-        if search.mode == Mode::Shadow {
+        let natural: Vec<_> = reply.lists.iter().map(|list| self.facts_of(list, &rules)).collect();
+        let mut looked = Looked {
+            seen: seen(natural.iter().flatten()),
+            shown: Vec::with_capacity(natural.len()),
+            ..Looked::default()
+        };
+        if search.mode == Mode::Shadow && search.shopper.is_some() {
             let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
-            let lists = self.rank_lists(search, &reply, &rules, &budget)?;
-            self.metrics.rank_seconds.observe(budget.spent_us() as f64 / 1e6);
-            if lists.iter().any(|one| !one.ranking.is_identity()) {
+            let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+            let mut lists = self.rank_lists(search, &reply, &pass)?;
+            looked.spent_us = budget.spent_us();
+            looked.moved = lists.iter().map(|one| one.ranking.moved()).sum();
+            looked.explained = explained(&mut lists);
+            self.metrics.rank_seconds.observe(looked.spent_us as f64 / 1e6);
+            if looked.moved > 0 {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
         }
-        let natural = |list| {
-            let keys = self.facts_of(list, &rules).into_iter().map(|facts| facts.key);
+        looked.shown.extend(natural.into_iter().map(|facts| {
+            let keys = facts.into_iter().map(|facts| facts.key);
             ShownList::new(self.clock.now(), search.id, true, keys)
-        };
-        Ok(reply.lists.iter().map(natural).collect())
+        }));
+        Ok(looked)
     }
 
     pub(super) fn rank_lists<'r, 'a>(
         &self,
         search: &Search,
         reply: &'r Reply<'a>,
-        rules: &Rules,
-        budget: &Budget<'_>,
+        pass: &Pass<'_>,
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
-        let query = self.read_query(search, rules);
+        let query = self.read_query(search, pass.rules);
         let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
         let population = self.store.population.read();
         let mut lists = Vec::with_capacity(reply.lists.len());
         for list in &reply.lists {
-            let facts = self.facts_of(list, rules);
+            let facts = self.facts_of(list, pass.rules);
             let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
             let request = RankRequest {
                 query: &query,
                 candidates: &candidates,
                 profile: profile.as_deref(),
                 population: &population,
-                rules,
+                rules: pass.rules,
                 now: self.clock.now(),
                 upstream: search.plan.route.upstream,
                 score_better: search.plan.route.score_better,
             };
-            let ranking = rank(&request, budget).map_err(|_| FailOpen::RankSpent)?;
-            lists.push(Ranked { list, facts, ranking });
+            let ranking = rank(&request, pass.budget).map_err(|_| FailOpen::RankSpent)?;
+            let explained = match pass.explain {
+                true => self.explained(list, &request, &ranking),
+                false => Vec::new(),
+            };
+            lists.push(Ranked { list, facts, ranking, explained });
         }
         Ok(lists)
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.
-    pub(super) fn read_query(&self, search: &Search, rules: &Rules) -> Arc<QueryView> {
+    fn read_query(&self, search: &Search, rules: &Rules) -> Arc<QueryView> {
         let key = xxh3_64_with_seed(search.query.as_bytes(), rules.knowledge.version());
         self.queries.get(&key).unwrap_or_else(|| {
             let view = Arc::new(QueryView::of(&search.query, &rules.knowledge));
@@ -138,13 +165,13 @@ impl Personalizer {
         })
     }
 
-    pub(super) fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {
+    fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {
         let hits = list.hits.iter();
         hits.map(|hit| self.store.catalog.describe(hit, &rules.knowledge)).collect()
     }
 }
 
-pub(super) fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
+fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
     Candidate {
         facts,
         score: hit.score,
@@ -152,6 +179,16 @@ pub(super) fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>))
         in_stock: hit.in_stock,
         sponsored: hit.sponsored,
     }
+}
+
+/// What the reply lets us know of its hits. A price tier comes with any price and is no taste.
+fn seen<'f>(mut facts: impl Iterator<Item = &'f Arc<ProductFacts>>) -> Seen {
+    let facets = facts.any(|facts| facts.facets.iter().any(|f| f.axis() != Axis::PriceTier));
+    Seen { facets }
+}
+
+fn explained(lists: &mut [Ranked<'_, '_>]) -> Vec<Vec<Explained>> {
+    lists.iter_mut().map(|one| std::mem::take(&mut one.explained)).collect()
 }
 
 /// Why nothing moved: the query had no part in any list, or the upstream's order is the best.

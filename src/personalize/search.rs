@@ -34,8 +34,12 @@ pub enum Treatment {
 pub struct Asked {
     /// A lower mode, asked for by a trusted peer.
     pub mode: Option<Mode>,
+    /// A trusted peer wants the order explained.
+    pub explain: bool,
     /// The route needs the request's body, and it could not be kept.
     pub unread: bool,
+    /// The request came by another sidecar, which ranks.
+    pub other_leg: bool,
 }
 
 /// One search, from its request to its reply.
@@ -45,6 +49,9 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     treatment: Treatment,
+    /// Something is known of the shopper.
+    pub(super) known: bool,
+    explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,
     tag: Arc<str>,
@@ -81,6 +88,16 @@ impl Search {
         &self.tag
     }
 
+    /// The search's name.
+    pub fn id(&self) -> QueryId {
+        self.id
+    }
+
+    /// True where a trusted peer wants to know why.
+    pub fn is_explained(&self) -> bool {
+        self.explained
+    }
+
     /// True on routes whose replies differ by shopper.
     pub fn is_personal(&self) -> bool {
         self.mode >= Mode::On
@@ -95,6 +112,8 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             treatment: Treatment::Rank,
+            known: true,
+            explained: asked.explain,
             mode: asked.mode.unwrap_or(plan.route.mode),
             id: QueryId(0),
             tag: Arc::from(""),
@@ -121,6 +140,8 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             treatment: Treatment::Pass(FailOpen::Off),
+            known: false,
+            explained: asked.explain,
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),
             tag: Arc::from(""),
@@ -145,9 +166,9 @@ impl Personalizer {
         let plan = &search.plan;
         match () {
             () if identity.opted_out => Some(FailOpen::OptedOut),
+            () if asked.other_leg => Some(FailOpen::OtherLeg),
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
-            () if identity.subject().is_none() => Some(FailOpen::NoSubject),
             () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
             () if order::is_chosen(&plan.route.sort, ask) => Some(FailOpen::SortChosen),
             () => None,
@@ -157,6 +178,11 @@ impl Personalizer {
     /// Ranked, or looked at and why not ranked.
     fn treat(&self, search: &mut Search, identity: &Identity) -> Treatment {
         let look = Treatment::Look;
+        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        search.known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
+        if search.shopper.is_none() {
+            return look(FailOpen::NoSubject);
+        }
         match search.mode {
             Mode::Off => return look(FailOpen::Off),
             Mode::Shadow => return look(FailOpen::Shadow),
@@ -172,9 +198,7 @@ impl Personalizer {
         if self.is_held_out(identity) {
             return look(FailOpen::Holdout);
         }
-        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
-        let known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
-        if !known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
+        if !search.known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
             return look(FailOpen::NoEvidence);
         }
         match self.begin_ranking() {

@@ -24,7 +24,7 @@ use super::{caching, respond};
 use crate::client::shop::Repeat;
 use crate::observe::{Event, Observer};
 use crate::personalize::fail_open::FailOpen;
-use crate::personalize::{Reranked, Search, Treatment};
+use crate::personalize::{Ending, Looked, Reranked, Search, Treatment};
 use crate::wire::encoding::{self, Coding, EncodingError};
 
 impl Pipeline {
@@ -48,15 +48,18 @@ impl Pipeline {
             caching::compose_etag(&mut parts.headers, search.tag());
         }
         let (why, body) = match search.treatment() {
-            Treatment::Pass(why) => (why, ReplyBody::stream(VecDeque::new(), body)),
-            Treatment::Look(why) => (why, self.look(search.clone(), &parts, body)),
+            Treatment::Pass(why) => {
+                self.personalizer.ended(&search, Ending { why: Some(why), ..Ending::default() });
+                (why, ReplyBody::stream(VecDeque::new(), body))
+            }
+            Treatment::Look(why) => (why, self.look((search.clone(), why), &parts, body)),
             Treatment::Rank => match self.rank(&search, &mut parts, body).await {
                 Ok(moved) => return Response::from_parts(parts, moved),
                 Err((why, body)) => (why, body),
             },
         };
         self.metrics.bypass.with_label_values(&[search.route(), why.label()]).inc();
-        respond::bypassed(&mut parts.headers, why);
+        respond::bypassed(&mut parts.headers, why, search.is_explained().then(|| search.id()));
         Response::from_parts(parts, body)
     }
 
@@ -66,6 +69,20 @@ impl Pipeline {
         search: &Search,
         parts: &mut Parts,
         body: Incoming,
+    ) -> Result<ReplyBody, (FailOpen, ReplyBody)> {
+        let mut ending = Ending::default();
+        let outcome = self.held_and_ranked(search, parts, body, &mut ending).await;
+        ending.why = outcome.as_ref().err().map(|(why, _)| *why);
+        self.personalizer.ended(search, ending);
+        outcome
+    }
+
+    async fn held_and_ranked(
+        &self,
+        search: &Search,
+        parts: &mut Parts,
+        body: Incoming,
+        ending: &mut Ending,
     ) -> Result<ReplyBody, (FailOpen, ReplyBody)> {
         let coding = match readable(parts) {
             Ok(coding) => coding,
@@ -82,7 +99,7 @@ impl Pipeline {
             held @ Held::Late(..) => return Err((FailOpen::HoldSpent, held.untouched())),
             held @ Held::Broken(..) => return Err((FailOpen::ReplyBroken, held.untouched())),
         };
-        let outcome = shielded(FailOpen::Panic, || self.rerank(search, coding, &bytes));
+        let outcome = shielded(FailOpen::Panic, || self.rerank(search, (coding, &bytes), ending));
         let (reranked, moved) = match outcome {
             Ok(outcome) => outcome,
             Err(why) => return Err((why, ReplyBody::whole(bytes, trailers))),
@@ -97,13 +114,17 @@ impl Pipeline {
     fn rerank(
         &self,
         search: &Search,
-        coding: Coding,
-        bytes: &Bytes,
+        (coding, bytes): (Coding, &Bytes),
+        ending: &mut Ending,
     ) -> Result<(Reranked, Bytes), FailOpen> {
         let bytes_max = self.limits().reply_bytes_max;
         let plain = encoding::decode(coding, bytes, bytes_max).map_err(undecoded)?;
         let mut reranked = self.personalizer.rerank(search, &plain)?;
         self.observer.shown(search.pupil(), std::mem::take(&mut reranked.shown));
+        ending.seen = Some(reranked.seen);
+        ending.spent_us = reranked.spent_us;
+        ending.moved = reranked.moved;
+        ending.explained = std::mem::take(&mut reranked.explained);
         let body = reranked.body.take().ok_or(reranked.unmoved)?;
         let moved = match coding {
             Coding::Identity => body,
@@ -113,20 +134,33 @@ impl Pipeline {
     }
 
     /// Lets the reply pass and looks at a copy when its last byte has gone by.
-    fn look(&self, search: Search, parts: &Parts, body: Incoming) -> ReplyBody {
+    fn look(&self, (search, why): (Search, FailOpen), parts: &Parts, body: Incoming) -> ReplyBody {
         let body = ReplyBody::stream(VecDeque::new(), body);
-        let Ok(coding) = readable(parts) else { return body };
+        let unread = |why| Ending { why: Some(why), ..Ending::default() };
+        let coding = match readable(parts) {
+            Ok(coding) => coding,
+            Err(why) => {
+                self.personalizer.ended(&search, unread(why));
+                return body;
+            }
+        };
         let bytes_max = self.limits().reply_bytes_max;
         let (personalizer, observer) = (self.personalizer.clone(), self.observer.clone());
         body.teed(bytes_max, move |copy| {
             // Nothing depends on this look: a reply that cannot be read teaches nothing.
-            let _: Result<(), FailOpen> = shielded(FailOpen::Panic, || {
-                let plain =
-                    encoding::decode(coding, &copy, bytes_max).map_err(|_| FailOpen::Encoding)?;
-                let shown = personalizer.look(&search, &plain)?;
-                observer.shown(search.pupil(), shown);
-                Ok(())
+            let looked = shielded(FailOpen::Panic, || {
+                let plain = encoding::decode(coding, &copy, bytes_max).map_err(undecoded)?;
+                personalizer.look(&search, &plain)
             });
+            let ending = match looked {
+                Err(unreadable) => unread(unreadable),
+                Ok(looked) => {
+                    let Looked { shown, seen, moved, spent_us, explained } = looked;
+                    observer.shown(search.pupil(), shown);
+                    Ending { why: Some(why), seen: Some(seen), moved, spent_us, explained }
+                }
+            };
+            personalizer.ended(&search, ending);
         })
     }
 

@@ -77,8 +77,13 @@ impl Pipeline {
         }
         trace::keep_or_create(&mut head.headers);
         let request = Request::from_parts(head, body);
+        let asked_us = self.clock.monotonic_us();
         let mut reply = match self.shop.send(request, repeat).await {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                let waited_us = self.clock.monotonic_us().saturating_sub(asked_us);
+                self.metrics.upstream_seconds.observe(waited_us as f64 / 1e6);
+                reply
+            }
             Err(error) => return Err(self.unanswered(&error, cut.get())),
         };
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {

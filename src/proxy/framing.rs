@@ -131,14 +131,6 @@ pub(crate) fn switch_to(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(header::UPGRADE, protocol);
 }
 
-/// What trusted peers say to us; the shop never sees it, whoever said it.
-const OURS: [HeaderName; 4] = [
-    HeaderName::from_static("x-leafrank-user"),
-    HeaderName::from_static("x-leafrank-session"),
-    HeaderName::from_static("x-leafrank-mode"),
-    HeaderName::from_static("x-leafrank-explain"),
-];
-
 /// Makes a request's head fit for the shop.
 pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
     let version = head.version;
@@ -153,9 +145,6 @@ pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
         .get(header::TE)
         .is_some_and(|te| te.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
     strip(&mut head.headers);
-    for name in &OURS {
-        head.headers.remove(name);
-    }
     head.headers.remove(header::TE);
     if trailers && version == Version::HTTP_2 {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
@@ -173,6 +162,13 @@ pub(crate) fn reply_head(headers: &mut HeaderMap, version: Version) {
     }
     strip(headers);
     append_via(headers, version);
+}
+
+/// Did this request pass a sidecar already (RFC 9110 §7.6.3)? Then that one ranks.
+pub(crate) fn came_by_us(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
+    let mut hops = lines.flat_map(|line| line.split(','));
+    hops.any(|hop| hop.split_whitespace().nth(1) == Some(PSEUDONYM))
 }
 
 /// Removes what belongs to one hop.
@@ -334,6 +330,15 @@ mod tests {
         assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["x-forwarded-host"], "shop");
         assert_eq!(parts.headers["via"], "1.1 leafrank");
+    }
+
+    #[test]
+    fn a_request_that_came_by_us_is_told_by_its_via() {
+        let by_us = |via: &'static str| came_by_us(&head(|b| b.header("via", via)).headers);
+        assert!(by_us("1.1 leafrank"));
+        assert!(by_us("1.0 fred, 2.0 leafrank (x), 1.1 edge"));
+        assert!(!by_us("1.1 leafrank.example, HTTP/1.1 other"));
+        assert!(!came_by_us(&head(|b| b).headers));
     }
 
     #[test]

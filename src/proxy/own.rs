@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 use super::body::ReplyBody;
+use crate::border;
 use crate::config::OwnPaths;
 
 /// Our path behind `path`, if the settings list it: the prefix is taken off.
@@ -46,7 +47,10 @@ pub(super) async fn serve(
     }
     let request = Request::from_parts(head, axum::body::Body::new(body));
     match api.call(request).await {
-        Ok(reply) => reply.map(ReplyBody::own),
+        Ok(mut reply) => {
+            border::sign(reply.status(), reply.headers_mut());
+            reply.map(ReplyBody::own)
+        }
         Err(never) => match never {},
     }
 }

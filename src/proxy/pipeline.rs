@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderName, Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::body::{ReplyBody, RequestBody};
@@ -23,15 +23,17 @@ use super::idle::Activity;
 use super::shield::shielded;
 use super::sniff::Seen;
 use super::{own, peek, respond};
+use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
-use crate::config::{Limits, Mode, Settings};
+use crate::config::{Limits, Settings};
 use crate::identity;
 use crate::observe::{Event, Observer};
 use crate::personalize::{Asked, Personalizer, Search};
 use crate::route::{self, Matched};
 use crate::shutdown::Lifecycle;
 use crate::telemetry::metrics::Metrics;
+use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
 /// What the data port is made of.
@@ -40,6 +42,8 @@ pub struct Pipeline {
     pub settings: Arc<Settings>,
     /// The shop.
     pub shop: Arc<Shop<RequestBody>>,
+    /// Whose word counts.
+    pub border: Arc<Border>,
     /// The read path.
     pub personalizer: Arc<Personalizer>,
     /// The write path.
@@ -59,6 +63,12 @@ pub(super) struct Connection {
     pub(super) hop: Hop,
     pub(super) seen: Arc<Seen>,
     pub(super) activity: Arc<Activity>,
+}
+
+/// Where a request came from, and what was said to us and not to the shop.
+pub(super) struct Caller {
+    pub(super) hop: Hop,
+    pub(super) spoken: Spoken,
 }
 
 /// What a request of a route is for.
@@ -87,17 +97,19 @@ impl Pipeline {
     }
 
     async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         if let Err(refusal) = framing::check(&head, self.limits().request_bytes_cap()) {
             return closing(self.refuse(refusal.status(), refusal.reason()), head.version);
         }
+        let spoken = self.border.hear(&mut head, hop.peer);
         if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
+            head.extensions.insert(spoken);
             return Box::pin(own::serve(self.own.clone(), path, head, body)).await;
         }
         let settings = self.settings.clone();
         match route::classify(&settings.routes, &head.method, head.uri.path()) {
             None => self.pass(head, body, hop).await,
-            Some(matched) => self.routed(head, body, hop, &matched).await,
+            Some(matched) => self.routed(head, body, Caller { hop, spoken }, &matched).await,
         }
     }
 
@@ -116,7 +128,7 @@ impl Pipeline {
         &self,
         head: Parts,
         body: Incoming,
-        hop: Hop,
+        Caller { hop, spoken }: Caller,
         matched: &Matched<'_>,
     ) -> Response<ReplyBody> {
         let reads = matched.route.reads_body(&self.settings.identity);
@@ -127,9 +139,13 @@ impl Pipeline {
             named: &matched.named,
             body: kept.as_deref().unwrap_or(b""),
         };
-        let asked =
-            Asked { mode: self.mode_asked(&outgoing.head, hop), unread: reads && kept.is_none() };
-        let purpose = shielded((), || Ok(self.understand(matched, &ask, hop, asked)));
+        let asked = Asked {
+            mode: spoken.mode,
+            explain: spoken.explain,
+            unread: reads && kept.is_none(),
+            other_leg: framing::came_by_us(ask.headers),
+        };
+        let purpose = shielded((), || Ok(self.understand(matched, &ask, &spoken, asked)));
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         match purpose {
             Ok(Purpose::Search(search)) => self.search(*search, outgoing, hop, repeat).await,
@@ -139,27 +155,20 @@ impl Pipeline {
     }
 
     /// Who asks, and what the request is for.
-    fn understand(&self, matched: &Matched<'_>, ask: &Ask<'_>, hop: Hop, asked: Asked) -> Purpose {
-        let mut identity = identity::resolve(&self.settings.identity, ask);
-        if self.is_trusted(hop) {
-            identity = identity::vouched(identity, ask.headers);
-        }
+    fn understand(
+        &self,
+        matched: &Matched<'_>,
+        ask: &Ask<'_>,
+        spoken: &Spoken,
+        asked: Asked,
+    ) -> Purpose {
+        let identity = identity::resolve(&self.settings.identity, ask);
+        let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
         self.observer.arrived(&identity);
         match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => Purpose::Search(Box::new(search)),
             None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
         }
-    }
-
-    /// The mode a trusted peer asks for; it can only lower the route's.
-    fn mode_asked(&self, head: &Parts, hop: Hop) -> Option<Mode> {
-        let asked = head.headers.get(&X_LEAFRANK_MODE).filter(|_| self.is_trusted(hop))?;
-        Mode::parse(asked.to_str().ok()?)
-    }
-
-    /// Is the peer one whose `X-Leafrank-*` headers count?
-    fn is_trusted(&self, hop: Hop) -> bool {
-        hop.peer.is_some_and(|peer| self.settings.identity.trusted_peers.contains(&peer))
     }
 
     /// A refusal of ours, counted.
@@ -173,8 +182,6 @@ impl Pipeline {
         &self.settings.limits
     }
 }
-
-const X_LEAFRANK_MODE: HeaderName = HeaderName::from_static("x-leafrank-mode");
 
 /// Ends the connection with this reply; HTTP/2 has a frame of its own for that.
 fn closing(mut reply: Response<ReplyBody>, version: Version) -> Response<ReplyBody> {

@@ -8,8 +8,10 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::body::ReplyBody;
+use crate::border::name_us;
 use crate::personalize::Reranked;
 use crate::personalize::fail_open::FailOpen;
+use crate::types::ids::QueryId;
 
 const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -21,7 +23,7 @@ pub(crate) fn error(status: StatusCode, reason: &str) -> Response<ReplyBody> {
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    insert(headers, X_LEAFRANK, &format!("error; reason={reason}"));
+    name_us(headers, reason);
     reply
 }
 
@@ -39,9 +41,10 @@ pub(crate) fn reranked(headers: &mut HeaderMap, outcome: &Reranked) {
     }
 }
 
-/// Says that they did not, and why.
-pub(crate) fn bypassed(headers: &mut HeaderMap, why: FailOpen) {
-    insert(headers, X_LEAFRANK, &format!("bypass; reason={}", why.label()));
+/// Says that they did not, and why; names the search where it can be asked about.
+pub(crate) fn bypassed(headers: &mut HeaderMap, why: FailOpen, query: Option<QueryId>) {
+    let query = query.map(|query| format!("; query={query}")).unwrap_or_default();
+    insert(headers, X_LEAFRANK, &format!("bypass; reason={}{query}", why.label()));
 }
 
 fn insert(headers: &mut HeaderMap, name: HeaderName, text: &str) {

@@ -4,6 +4,9 @@
 //! `&'static str` from closed sets, or as route names from the settings, so that their number is
 //! bounded. docs/METRICS.md lists the same names.
 
+use std::collections::BTreeMap;
+
+use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -17,6 +20,8 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// Requests we refused, by reason.
     pub refused: IntCounterVec,
+    /// Headers of ours from peers that are not trusted, by header.
+    pub untrusted_headers: IntCounterVec,
     /// Requests without a reply from the shop, by reason.
     pub upstream_errors: IntCounterVec,
     /// Searches whose hits were moved, by route.
@@ -25,6 +30,14 @@ pub struct Metrics {
     pub shadowed: IntCounterVec,
     /// Searches answered with the shop's own bytes, by route and reason.
     pub bypass: IntCounterVec,
+    /// Searches by the stages that they came through, by route.
+    pub funnel: IntCounterVec,
+    /// Clicks and product pages, by route.
+    pub clicks: IntCounterVec,
+    /// Those of a product that stood in a list of this shopper's, by route.
+    pub clicks_joined: IntCounterVec,
+    /// Time until the shop's head.
+    pub upstream_seconds: Histogram,
     /// Time of our own computation for one search.
     pub rank_seconds: Histogram,
     /// How long replies were held back.
@@ -39,6 +52,12 @@ pub struct Metrics {
     pub signals: IntCounterVec,
     /// Search replies that a shared cache may keep: a CDN would serve one shopper's order to all.
     pub shared_cacheable: IntCounterVec,
+    /// 1 for the version of this program.
+    pub build_info: IntGaugeVec,
+    /// 1 for the version of the rules in force.
+    pub rules_info: IntGaugeVec,
+    /// When they came into force.
+    pub rules_loaded_timestamp_seconds: IntGauge,
     /// Counts up with every rules table that went live.
     pub rules_generation: IntGauge,
     /// Rejected edits of the rules.
@@ -57,10 +76,15 @@ pub struct Metrics {
 pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_requests_total", "Requests on the data port.", &["status"]),
     ("leafrank_refused_total", "Requests refused by the sidecar.", &["reason"]),
+    ("leafrank_untrusted_headers_total", "X-Leafrank headers of strangers.", &["header"]),
     ("leafrank_upstream_errors_total", "Requests that the shop did not answer.", &["reason"]),
     ("leafrank_reranked_total", "Searches whose hits were moved.", &["route"]),
     ("leafrank_shadowed_total", "Searches whose hits would have moved.", &["route"]),
     ("leafrank_bypass_total", "Searches answered with the shop's own bytes.", &["route", "reason"]),
+    ("leafrank_funnel_total", "Searches that came through a stage.", &["route", "stage"]),
+    ("leafrank_clicks_total", "Clicks and product pages.", &["route"]),
+    ("leafrank_clicks_joined_total", "Clicks joined to the list they came from.", &["route"]),
+    ("leafrank_upstream_seconds", "Until the head of the shop's reply.", &[]),
     ("leafrank_rank_seconds", "Own computation for one search.", &[]),
     ("leafrank_hold_seconds", "How long a reply was held back.", &[]),
     ("leafrank_hits_moved_total", "Hits that left their position.", &[]),
@@ -72,6 +96,9 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
         "Search replies that a shared cache may keep and serve to others.",
         &["route"],
     ),
+    ("leafrank_build_info", "1, with the version of this program.", &["version"]),
+    ("leafrank_rules_info", "1, with the version of the rules in force.", &["version"]),
+    ("leafrank_rules_loaded_timestamp_seconds", "When those rules came into force.", &[]),
     ("leafrank_rules_generation", "Rules tables that went live since the start.", &[]),
     ("leafrank_rules_rejected_total", "Edits of the rules that were rejected.", &[]),
     ("leafrank_degraded", "1 while the named part is not as it should be.", &["reason"]),
@@ -142,10 +169,15 @@ impl Metrics {
         Ok(Self {
             requests: b.counters()?,
             refused: b.counters()?,
+            untrusted_headers: b.counters()?,
             upstream_errors: b.counters()?,
             reranked: b.counters()?,
             shadowed: b.counters()?,
             bypass: b.counters()?,
+            funnel: b.counters()?,
+            clicks: b.counters()?,
+            clicks_joined: b.counters()?,
+            upstream_seconds: b.histogram()?,
             rank_seconds: b.histogram()?,
             hold_seconds: b.histogram()?,
             hits_moved: b.counter()?,
@@ -153,6 +185,9 @@ impl Metrics {
             interactions_dropped: b.counters()?,
             signals: b.counters()?,
             shared_cacheable: b.counters()?,
+            build_info: b.gauges()?,
+            rules_info: b.gauges()?,
+            rules_loaded_timestamp_seconds: b.gauge()?,
             rules_generation: b.gauge()?,
             rules_rejected: b.counter()?,
             degraded: b.gauges()?,
@@ -161,6 +196,18 @@ impl Metrics {
             products: b.gauge()?,
             registry: b.registry,
         })
+    }
+
+    /// A counter's values by the labels of each.
+    pub fn counts(counters: &IntCounterVec) -> Vec<(BTreeMap<String, String>, u64)> {
+        let families = counters.collect();
+        let metrics = families.iter().flat_map(|family| family.get_metric());
+        let one = |metric: &prometheus::proto::Metric| {
+            let labels = metric.get_label().iter();
+            let labels = labels.map(|label| (label.name().to_owned(), label.value().to_owned()));
+            (labels.collect(), metric.get_counter().get_value() as u64)
+        };
+        metrics.map(one).collect()
     }
 
     /// All metrics in Prometheus' text format.

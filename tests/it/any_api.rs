@@ -8,6 +8,7 @@ const ROUTES: &str = r#"
 mode: on
 presets: []
 identity: {user: ["query:who"]}
+trust: {api_token_file: api.tokens}
 routes:
   - name: finder
     method: GET

@@ -57,11 +57,11 @@ async fn rules_that_say_enabled_false_pass_the_shops_bytes_and_still_learn() {
 async fn the_operators_switch_turns_every_route_off_and_on_again_at_once() {
     let (_shop, sidecar) = known_shopper_at("mode: on").await;
     let ann = Shopper::of(&sidecar, "ann");
-    let off = exchange(sidecar.admin, "POST", "/personalization/off", &[], b"").await;
+    let off = sidecar.operate("POST", "/personalization/off").await;
     assert_eq!(off.json(), json!({"personalization": "off"}));
     assert_untouched(&sidecar, &ann.search("milk").await, &leafloaf(&MILKS), "switched_off").await;
     assert_eq!(sidecar.admin("/rules").await.json()["personalization"], "off");
-    exchange(sidecar.admin, "POST", "/personalization/on", &[], b"").await;
+    sidecar.operate("POST", "/personalization/on").await;
     assert_eq!(ann.search("milk").await.skus()[0], "M5");
 }
 

@@ -8,17 +8,22 @@ use serde_json::json;
 
 use crate::harness::fixtures::leafloaf;
 use crate::harness::shopper::{MILKS, eventually, milk_shop};
-use crate::harness::{Shop, Shopper, Sidecar};
+use crate::harness::{PEER_TOKEN, Shop, Shopper, Sidecar, TRUSTING};
 
 const LOUD_PRIOR: &str =
     "ranking: {prior: {applies_to: everyone, smoothing: 5}, weights: {prior: 10}}\n";
 
-/// Peers may lower the mode: a list asked for in shadow goes out in the shop's order.
-const SETTINGS: &str = "mode: on\nidentity: {trusted_peers: [\"127.0.0.1\"]}";
+/// A peer may lower the mode: a list asked for in shadow goes out in the shop's order.
+const TRUSTED: (&str, &str) = ("x-leafrank-token", PEER_TOKEN);
 
 async fn running() -> (Shop, Sidecar) {
     let shop = milk_shop().await;
-    let sidecar = Sidecar::before(shop.address).settings(SETTINGS).rules(LOUD_PRIOR).start().await;
+    let sidecar = Sidecar::before(shop.address)
+        .settings("mode: on")
+        .settings(TRUSTING)
+        .rules(LOUD_PRIOR)
+        .start()
+        .await;
     (shop, sidecar)
 }
 
@@ -28,7 +33,7 @@ async fn clicks_on_lists_in_the_shops_order_lift_a_product_for_everyone() {
     for number in 0..30 {
         let name = format!("natural-{number}");
         let shopper = Shopper::of(&sidecar, &name);
-        shopper.search_with("milk", &[("x-leafrank-mode", "shadow")]).await;
+        shopper.search_with("milk", &[TRUSTED, ("x-leafrank-mode", "shadow")]).await;
         shopper.signals("click", "M4").await;
     }
     eventually("the prior is learned", || async {
@@ -70,7 +75,7 @@ async fn scores(sidecar: &Sidecar) -> BTreeMap<String, String> {
 async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
     for (others_ask_for, learned) in [("shadow", true), ("annotate", false)] {
         let shop = milk_shop().await;
-        let settings = SETTINGS.replace("mode: on", "mode: annotate");
+        let settings = format!("mode: annotate\n{TRUSTING}");
         let sidecar = Sidecar::before(shop.address).settings(&settings).rules("{}\n").start().await;
         // A list first, so that the shop's products are known.
         Shopper::of(&sidecar, "bob").search("milk").await;
@@ -82,7 +87,7 @@ async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
             let other = Shopper::of(&sidecar, &name);
             // Known before their list, or it would go out in the shop's order.
             other.tracks("purchase", "M4").await;
-            other.search_with("milk", &[("x-leafrank-mode", others_ask_for)]).await;
+            other.search_with("milk", &[TRUSTED, ("x-leafrank-mode", others_ask_for)]).await;
             assert_eq!(other.signals("purchase", "M5").await.status, 200);
         }
         let after = scores(&sidecar).await;

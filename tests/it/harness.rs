@@ -15,5 +15,5 @@ pub mod wire;
 pub use client::{Reply, exchange, get, post};
 pub use shop::{Answer, Asked, Shop};
 pub use shopper::Shopper;
-pub use sidecar::Sidecar;
+pub use sidecar::{API_TOKEN, PEER_TOKEN, SIGNING_KEY, Sidecar, TRUSTING};
 pub use wire::Wire;

@@ -111,24 +111,3 @@ async fn a_shop_may_name_its_users_in_a_cookie() {
     // What the settings do not name does not count.
     assert_eq!(first(&sidecar, &[("x-user-id", "ann")], query()).await, "M1");
 }
-
-#[tokio::test]
-async fn a_trusted_peer_may_name_the_shopper_and_the_shop_never_sees_it() {
-    let trusted = "identity: {trusted_peers: [\"127.0.0.1\"]}";
-    for (settings, sku) in [(trusted, "M5"), ("", "M2")] {
-        let (shop, sidecar) = running(settings).await;
-        buys(&sidecar, ("user_id", "vouched"), "M5").await;
-        buys(&sidecar, ("user_id", "said"), "M2").await;
-        let headers = [
-            ("x-user-id", "said"),
-            ("x-leafrank-user", "vouched"),
-            ("x-leafrank-mode", "on"),
-            ("x-leafrank-explain", "1"),
-        ];
-        assert_eq!(first(&sidecar, &headers, json!({"query": "milk"})).await, sku, "{settings}");
-        let asked = shop.asked();
-        assert_eq!(asked[0].header("x-user-id"), Some("said"));
-        let ours = asked[0].headers.iter().find(|(name, _)| name.starts_with("x-leafrank"));
-        assert_eq!(ours, None);
-    }
-}

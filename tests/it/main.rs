@@ -27,5 +27,7 @@ mod streaming;
 mod tls;
 mod track_api;
 mod transparency;
+mod trust;
 mod upgrades;
 mod upstreams;
+mod visible;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::harness::fixtures::leafloaf;
 use crate::harness::shopper::{MILKS, eventually, milk_shop, shelf};
-use crate::harness::{Shopper, Sidecar, post};
+use crate::harness::{PEER_TOKEN, Shopper, Sidecar, TRUSTING, post};
 
 async fn shop_in(settings: &str) -> (crate::harness::Shop, Sidecar) {
     let shop = milk_shop().await;
@@ -115,24 +115,24 @@ routes:
 
 #[tokio::test]
 async fn a_trusted_peer_can_lower_a_mode_and_nobody_can_raise_it() {
-    let trusted = "identity: {trusted_peers: [\"127.0.0.1\"]}";
-    let (_shop, sidecar) = shop_in(&format!("mode: on\n{trusted}")).await;
+    let token = ("x-leafrank-token", PEER_TOKEN);
+    let (_shop, sidecar) = shop_in(&format!("mode: on\n{TRUSTING}")).await;
     let ann = Shopper::of(&sidecar, "ann");
     ann.likes_oat_milk().await;
     for (asked, outcome) in [("off", "bypass; reason=off"), ("Shadow", "bypass; reason=shadow")] {
-        let reply = ann.search_with("milk", &[("x-leafrank-mode", asked)]).await;
+        let reply = ann.search_with("milk", &[token, ("x-leafrank-mode", asked)]).await;
         assert_eq!(reply.outcome(), outcome, "{asked}");
         assert_eq!(reply.body, leafloaf(&MILKS));
     }
     for asked in ["annotate", "on", "nonsense"] {
-        let reply = ann.search_with("milk", &[("x-leafrank-mode", asked)]).await;
+        let reply = ann.search_with("milk", &[token, ("x-leafrank-mode", asked)]).await;
         assert_eq!(reply.skus()[0], "M5", "{asked}");
         assert!(!reply.text().contains("personalization_metrics"), "{asked} does not raise");
     }
-    let (_shop, sidecar) = shop_in(&format!("mode: shadow\n{trusted}")).await;
+    let (_shop, sidecar) = shop_in(&format!("mode: shadow\n{TRUSTING}")).await;
     let ann = Shopper::of(&sidecar, "ann");
     ann.likes_oat_milk().await;
-    let reply = ann.search_with("milk", &[("x-leafrank-mode", "on")]).await;
+    let reply = ann.search_with("milk", &[token, ("x-leafrank-mode", "on")]).await;
     assert_eq!(reply.outcome(), "bypass; reason=shadow");
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::Places;
 use super::http::{Answer, Browser};
+use super::{Places, state};
 use crate::config::Mode;
 use crate::demo::Catalog;
 use crate::demo::table::{Colour, Row, render};
@@ -117,7 +117,7 @@ impl Play<'_> {
     /// What the ranking code says of the list that is about to be served.
     fn explained(&self, story: &Story, before: &Answer) -> anyhow::Result<Vec<Explained>> {
         let user = UserId::parse(story.shopper).context("a shopper's name")?;
-        let asked = Asked { mode: Some(Mode::On), unread: false };
+        let asked = Asked { mode: Some(Mode::On), ..Asked::default() };
         let search = self.explain.search_of(user, story.then, asked).context("no search route")?;
         self.explain
             .explain(&search, &before.body)
@@ -125,7 +125,7 @@ impl Play<'_> {
     }
 
     fn farewell(&self, query: &str, sku: &str) {
-        let Places { data, api, ops, .. } = self.places;
+        let Places { data, api, admin, ops, .. } = self.places;
         println!("To try while it serves (Ctrl-C ends it):\n");
         println!(
             "  curl -si http://{data}/api/v1/search -H 'content-type: application/json' \\\n       \
@@ -135,7 +135,12 @@ impl Play<'_> {
             "  curl -s  http://{data}/product/{sku} -H 'x-user-id: me'      # then search again"
         );
         println!("  curl -s  http://{api}/api/users/shopper-1/preferences/live");
-        println!("  curl -s  http://{ops}/metrics | grep ^leafrank_\n");
+        println!("  curl -s  http://{ops}/metrics | grep ^leafrank_");
+        let program = std::env::args().next().unwrap_or_else(|| "leafrank".into());
+        let operator =
+            format!("--admin {admin} --token-file {}", state().join("admin.token").display());
+        println!("  {program} status {operator}     # what becomes of searches");
+        println!("  {program} tap {operator}        # live, before and after\n");
     }
 }
 

@@ -9,6 +9,19 @@ use std::time::{Duration, Instant};
 
 use super::client::{self, Reply};
 
+/// What a peer sends as `X-Leafrank-Token` where [`TRUSTING`] is in the settings.
+pub const PEER_TOKEN: &str = "the token of a trusted peer";
+
+/// What a server sends as `Authorization: Bearer` where [`TRUSTING`] is in the settings.
+pub const API_TOKEN: &str = "the token of an API client";
+
+/// What a peer signs with where [`TRUSTING`] is in the settings.
+pub const SIGNING_KEY: &str = "the key that a peer signs with";
+
+/// Settings under which these count; their files are beside the settings.
+pub const TRUSTING: &str = "trust: {token_file: peer.tokens, api_token_file: api.tokens, \
+                            signing_key_file: signing.keys}";
+
 /// A sidecar to be started.
 pub struct Builder {
     upstreams: Vec<String>,
@@ -61,14 +74,29 @@ impl Sidecar {
         self.metric(&format!("leafrank_bypass_total{{reason=\"{reason}\"")).await
     }
 
-    /// `GET` on the admin port.
+    /// `GET` on the admin port, by an operator.
     pub async fn admin(&self, path: &str) -> Reply {
-        client::get(self.admin, path).await
+        self.operate("GET", path).await
     }
 
-    /// The live preferences of a user.
+    /// A request on the admin port, by an operator.
+    pub async fn operate(&self, method: &str, path: &str) -> Reply {
+        let (host, bearer) = (self.admin.to_string(), format!("Bearer {}", self.admin_token()));
+        let headers = [("host", host.as_str()), ("authorization", bearer.as_str())];
+        client::exchange(self.admin, method, path, &headers, b"").await
+    }
+
+    /// The operators' token that it made.
+    pub fn admin_token(&self) -> String {
+        let file = self.directory.path().join("state/admin.token");
+        std::fs::read_to_string(file).expect("the token").trim().to_owned()
+    }
+
+    /// The live preferences of a user, as an API client reads them.
     pub async fn preferences(&self, user: &str) -> serde_json::Value {
-        client::get(self.api, &format!("/api/users/{user}/preferences/live")).await.json()
+        let (path, bearer) =
+            (format!("/api/users/{user}/preferences/live"), format!("Bearer {API_TOKEN}"));
+        client::exchange(self.api, "GET", &path, &[("authorization", &bearer)], b"").await.json()
     }
 
     /// Asks it to end, as Kubernetes does.
@@ -206,6 +234,11 @@ impl Builder {
         let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config/personalization_rules.yaml");
         let rules = self.rules.unwrap_or_else(|| std::fs::read_to_string(shipped).unwrap());
         std::fs::write(config.join("personalization_rules.yaml"), rules).unwrap();
+        for (file, secret) in
+            [("peer.tokens", PEER_TOKEN), ("api.tokens", API_TOKEN), ("signing.keys", SIGNING_KEY)]
+        {
+            std::fs::write(config.join(file), format!("{secret}\n")).unwrap();
+        }
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_leafrank"))
             .args(["serve", "--config"])

@@ -1,0 +1,43 @@
+//! The ops port, read-only: what the kubelet and Prometheus ask.
+//!
+//! `/livez` the process lives; `/readyz` it takes traffic; `/startupz` it has started; `/metrics`
+//! Prometheus text; `/version` name and version. `/startupz` never asks the shop: a sidecar that
+//! waits for its shop, and a shop that waits for its sidecar, would wait for ever.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::json;
+
+use super::Admin;
+
+/// Health, metrics, version.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/startupz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/version", get(version))
+        .with_state(admin)
+}
+
+async fn ready(State(admin): State<Admin>) -> Response {
+    if admin.lifecycle.is_ready() {
+        "ok\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response()
+    }
+}
+
+async fn metrics(State(admin): State<Admin>) -> Response {
+    admin.metrics.in_flight.set(i64::try_from(admin.lifecycle.in_flight()).unwrap_or(i64::MAX));
+    admin.personalizer.measure();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.text()).into_response()
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
+}
