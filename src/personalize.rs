@@ -18,7 +18,7 @@ mod ranked;
 mod search;
 mod told;
 
-pub use search::{Asked, Search, Treatment};
+pub use search::{Asked, Search, Tag, Treatment};
 pub use told::Told;
 
 use std::sync::Arc;

@@ -28,8 +28,8 @@ pub fn arranged(
 ) -> Vec<u32> {
     let hits = window::of(request);
     let leaving = note_leaving(request, acts, ranking);
-    let active: Vec<u32> =
-        (0..hits.len() as u32).filter(|old| !leaving.contains_hit(*old)).collect();
+    let mut active: Vec<u32> = Vec::with_capacity(hits.len());
+    active.extend((0..hits.len() as u32).filter(|old| !leaving.contains_hit(*old)));
     let slots = locked_slots(request, &active, acts, ranking);
     let free = Free::beside(&slots, &active, ranking);
 
@@ -115,10 +115,13 @@ fn locked_slots(
             lock(&mut slots, pin.slot, pin.hit);
         }
     }
-    let open: Vec<usize> = (0..slots.len()).filter(|slot| slots[*slot].is_none()).collect();
-    let is_open = |old: &u32| matches!(ranking.holds[*old as usize], Hold::Free | Hold::OutOfStock);
-    let rest: Vec<u32> = active.iter().copied().filter(is_open).collect();
-    for (slot, old) in open.into_iter().zip(rest) {
+    let mut open = 0;
+    for old in active.iter().copied() {
+        if !matches!(ranking.holds[old as usize], Hold::Free | Hold::OutOfStock) {
+            continue;
+        }
+        let Some(slot) = (open..slots.len()).find(|slot| slots[*slot].is_none()) else { break };
+        open = slot + 1;
         let hold = &mut ranking.holds[old as usize];
         if *hold == Hold::Free && is_unknown(&hits[old as usize], &ranking.scores[old as usize]) {
             *hold = Hold::Unknown;
@@ -157,10 +160,13 @@ struct Free {
 impl Free {
     fn beside(slots: &[Option<u32>], active: &[u32], ranking: &Ranking) -> Self {
         let free = |old: &u32| ranking.holds[*old as usize] == Hold::Free;
-        Self {
-            hits: active.iter().copied().filter(free).collect(),
-            slots: (0..slots.len()).filter(|slot| slots[*slot].is_none()).collect(),
-        }
+        let mut all = Self {
+            hits: Vec::with_capacity(active.len()),
+            slots: Vec::with_capacity(active.len()),
+        };
+        all.hits.extend(active.iter().copied().filter(free));
+        all.slots.extend((0..slots.len()).filter(|slot| slots[*slot].is_none()));
+        all
     }
 
     /// What a hit must stay behind: smaller is better. Tier first, then names matched.
@@ -175,7 +181,9 @@ impl Free {
 
     fn filled(&self, slots: Vec<Option<u32>>, wish: &[usize]) -> Vec<u32> {
         let mut wish = wish.iter().filter_map(|index| self.hits.get(*index).copied());
-        slots.into_iter().filter_map(|locked| locked.or_else(|| wish.next())).collect()
+        let mut order = Vec::with_capacity(slots.len());
+        order.extend(slots.into_iter().filter_map(|locked| locked.or_else(|| wish.next())));
+        order
     }
 }
 
