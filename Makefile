@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
 
-.PHONY: demo test lint fmt bench fuzz readme needs
+.PHONY: demo test lint fmt bench load fuzz readme needs
 
 demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 ends after them
 	cargo run --locked -- demo $(if $(ONCE),--once)
@@ -20,6 +20,11 @@ fmt:
 
 bench: needs ## ranking and splicing, release build
 	cargo bench --locked
+
+load: needs ## beside nginx, haproxy and nginx + Lua, under load: ratios and floors; LOAD=--report only prints
+	.ci/needs python3 wrk nginx haproxy
+	cargo build --locked --release
+	python3 benches/load/load.py $(LOAD)
 
 fuzz: needs ## the fuzz targets for a minute each; FUZZ_SECONDS=600 for longer
 	LEAFRANK_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --locked --test fuzz

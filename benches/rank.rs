@@ -1,19 +1,13 @@
 //! What one ranking costs: 20 and 100 hits, a light and a heavy profile.
 //!
-//! Targets on one core: 20 hits in 5 µs, 100 hits in 25 µs. Run on an idle machine:
-//! `cargo bench --bench rank --no-default-features`.
+//! With the shipped rules. Run on an idle machine: `cargo bench --bench rank`.
 #![allow(missing_docs, reason = "a benchmark has no callers")]
-
-use std::sync::Arc;
 
 use leafrank::config::UpstreamOrder;
 use leafrank::preferences::learn::{Caps, apply};
 use leafrank::preferences::population::Population;
 use leafrank::rank::{Candidate, QueryView, RankRequest, Ranking, rank};
-use leafrank::rules::{
-    Guards, HalfLives, Prior, PriorAppliesTo, Ranking as RankingRules, Relevance, Rules,
-    TermWeights, Thresholds, knowledge,
-};
+use leafrank::rules::{Rules, knowledge};
 use leafrank::types::budget::Budget;
 use leafrank::types::clock::{SystemClock, Timestamp};
 use leafrank::types::ids::ProductKey;
@@ -22,50 +16,9 @@ use leafrank::types::profile::Profile;
 use leafrank::types::signal::{Signal, SignalKind};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
-const DAY: f32 = 86_400.0;
 
 fn main() {
     divan::main();
-}
-
-fn rules() -> Rules {
-    let weights = TermWeights {
-        relevance: 0.6,
-        item: 1.0,
-        facets: 1.0,
-        price: 0.1,
-        prior: 0.2,
-        context: 0.0,
-    };
-    Rules {
-        version: Arc::from("bench"),
-        enabled: true,
-        signal_weights: [0.5; SignalKind::ALL.len()],
-        thresholds: Thresholds { bulk_quantity_min: 4.0, list_seconds: 1800 },
-        half_life: HalfLives {
-            item_slow_seconds: 365.0 * DAY,
-            item_fast_seconds: 30.0 * DAY,
-            axis_seconds: [60.0 * DAY; 4],
-        },
-        facets: [0.4, 0.3, 0.3, 0.1],
-        ranking: RankingRules {
-            impact: 1.0,
-            window_size: 50,
-            repeat_slots: None,
-            saturation: 1.0,
-            weights,
-            prior: Prior { applies_to: PriorAppliesTo::Known, smoothing: 20.0 },
-            relevance: Relevance { leading_hits: 5, category_share_min: 0.4, score_gap: 0.3 },
-        },
-        guards: Guards {
-            displacement_max: None,
-            same_brand_in_a_row_max: None,
-            query_intent: true,
-            demote_out_of_stock: true,
-        },
-        merchandising: Vec::new(),
-        knowledge: Arc::default(),
-    }
 }
 
 fn product(i: usize) -> ProductFacts {
@@ -94,7 +47,7 @@ const CASES: &[(usize, usize)] = &[(20, 8), (20, 1000), (100, 8), (100, 1000)];
 #[divan::bench(args = CASES)]
 fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
     let (hits, remembered) = case;
-    let rules = rules();
+    let rules = Rules::shipped();
     let facts: Vec<_> = (0..hits).map(product).collect();
     let mut profile = Profile::default();
     let mut population = Population::new(100_000);
@@ -138,7 +91,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
 
 #[divan::bench]
 fn read_query(bencher: divan::Bencher<'_, '_>) {
-    let rules = rules();
+    let rules = Rules::shipped();
     bencher
         .bench_local(|| QueryView::of(divan::black_box("organic oat milk 2 l"), &rules.knowledge));
 }

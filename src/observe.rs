@@ -141,14 +141,16 @@ impl Observer {
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
     pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
         let Some(pupil) = pupil else { return };
-        let catalog = &self.store.catalog;
-        {
+        let category = |key| self.store.catalog.get(key).and_then(|facts| facts.category);
+        // Looked up before the lock is taken: every ranking waits for it.
+        let natural: Vec<Vec<_>> = lists
+            .iter()
+            .filter(|list| list.natural)
+            .map(|list| list.products().map(|key| (key, category(key))).collect())
+            .collect();
+        if !natural.is_empty() {
             let mut population = self.store.population.write();
-            for list in lists.iter().filter(|list| list.natural) {
-                let hits =
-                    list.products().map(|key| (key, catalog.get(key).and_then(|f| f.category)));
-                population.record_list(hits, true);
-            }
+            natural.into_iter().for_each(|hits| population.record_list(hits, true));
         }
         let visit = self.visit(pupil);
         let mut visit = visit.lock();

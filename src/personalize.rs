@@ -19,7 +19,7 @@ mod ranked;
 mod search;
 mod told;
 
-pub use search::{Asked, Place, Search, Treatment};
+pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use told::Told;
 
 use std::sync::Arc;

@@ -185,11 +185,11 @@ impl<B: ShopBody> Shop<B> {
         let attempt = async {
             match (self.send_once(request, http2, Pool::Kept).await, spare) {
                 (Err(ShopError::HungUp(_)), Some(spare)) if repeat == Repeat::Once => {
-                    self.send_once(spare, http2, Pool::Fresh).await
+                    Box::pin(self.send_once(spare, http2, Pool::Fresh)).await
                 }
                 // Nothing was sent: the next address may be asked whatever the request does.
                 (Err(ShopError::Unreachable(_)), Some(spare)) if elsewhere => {
-                    self.send_once(spare, http2, Pool::Fresh).await
+                    Box::pin(self.send_once(spare, http2, Pool::Fresh)).await
                 }
                 (outcome, _) => outcome,
             }
@@ -219,7 +219,8 @@ impl<B: ShopBody> Shop<B> {
     ) -> Result<Response<Incoming>, ShopError> {
         let index = self.choose();
         if http2 {
-            self.send_http2(request, index).await
+            // The rarer way on the heap: the future of every request would be as large as it.
+            Box::pin(self.send_http2(request, index)).await
         } else {
             self.send_http1(request, index, pool).await
         }

@@ -55,11 +55,16 @@ fn is_sort_like(name: &str) -> bool {
     if name.len() > NAME_MAX {
         return false;
     }
-    let plain: String =
-        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
-    plain.starts_with("sort")
-        || plain.ends_with("sort")
-        || matches!(&*plain, "order" | "orderby" | "ordering" | "orderdirection" | "rankby")
+    let mut plain = [0; NAME_MAX];
+    let mut length = 0;
+    for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
+        plain[length] = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let plain = &plain[..length];
+    plain.starts_with(b"sort")
+        || plain.ends_with(b"sort")
+        || matches!(plain, b"order" | b"orderby" | b"ordering" | b"orderdirection" | b"rankby")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! In: the request as the route reads it, who asks, what is known of them, the switches. Out: a
 //! [`Search`] with its [`Treatment`]; whatever is not ranked carries its reason from here on.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,6 +44,16 @@ pub struct Asked {
     pub barred: Option<FailOpen>,
 }
 
+/// What an order depends on: shopper, profile, rules and this life of the process, as one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tag(u64);
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 /// One search, from its request to its reply.
 #[derive(Clone)]
 pub struct Search {
@@ -55,7 +66,7 @@ pub struct Search {
     explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,
-    tag: Arc<str>,
+    tag: Tag,
 }
 
 /// A place among the replies that are held or copied at a time, until it is dropped.
@@ -89,8 +100,8 @@ impl Search {
     }
 
     /// What the order depends on, for the reply's `ETag`.
-    pub fn tag(&self) -> &str {
-        &self.tag
+    pub fn tag(&self) -> Tag {
+        self.tag
     }
 
     /// The search's name.
@@ -121,7 +132,7 @@ impl Personalizer {
             explained: asked.explain,
             mode: asked.mode.unwrap_or(plan.route.mode),
             id: QueryId(0),
-            tag: Arc::from(""),
+            tag: Tag::default(),
             plan,
         })
     }
@@ -148,7 +159,7 @@ impl Personalizer {
             explained: asked.explain,
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),
-            tag: Arc::from(""),
+            tag: Tag::default(),
             plan,
         };
         search.treatment = match self.unrankable(&search, ask, identity, asked) {
@@ -228,13 +239,11 @@ impl Personalizer {
         (before < self.settings.limits.in_flight_max).then_some(place)
     }
 
-    fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Arc<str> {
+    fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Tag {
         let shopper = shopper.map_or(0, |key| (key.0 >> 64) as u64 ^ key.0 as u64);
-        let mut bytes = Vec::with_capacity(32);
-        bytes.extend_from_slice(&shopper.to_le_bytes());
-        bytes.extend_from_slice(&version.to_le_bytes());
-        bytes.extend_from_slice(rules.version.as_bytes());
-        Arc::from(format!("{:016x}", xxh3_64_with_seed(&bytes, self.life)))
+        let rules = xxh3_64_with_seed(rules.version.as_bytes(), u64::from(version));
+        let parts = (u128::from(shopper) << 64) | u128::from(rules);
+        Tag(xxh3_64_with_seed(&parts.to_le_bytes(), self.life))
     }
 }
 

@@ -166,10 +166,9 @@ impl Population {
     /// The prior on the ranking's scale: `(p − μ) / (p + μ)`, in `[-1, 1]`, 0 at the category's mean
     /// and for a product or category of which nothing is known. Monotone in the prior. `O(1)`.
     pub fn prior_score(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
-        if !self.products.contains_key(&product) {
-            return 0.0;
-        }
-        let (prior, mean) = (self.prior(product, category, k), self.category_rate(category, k));
+        let Some(counter) = self.products.get(&product) else { return 0.0 };
+        let mean = self.category_rate(category, k);
+        let prior = counter.rate(f64::from(mean), f64::from(k)) as f32;
         let score = (prior - mean) / (prior + mean);
         if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
     }

@@ -5,6 +5,8 @@
 //! would still be the same, so that the shop can answer 304; a tag of another order is dropped, so
 //! that the shop answers in full. Directives stricter than ours are never weakened.
 
+use std::fmt::Display;
+
 use http::Method;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -41,7 +43,12 @@ pub(crate) fn is_shared_cacheable(method: &Method, headers: &HeaderMap) -> bool 
 }
 
 /// Makes the reply private and its tag ours.
-pub(crate) fn personalise(headers: &mut HeaderMap, tag: &str) {
+pub(crate) fn personalise(headers: &mut HeaderMap, tag: impl Display) {
+    compose_etag(headers, tag);
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
+    }
     let kept: Vec<&str> = directives(headers)
         .filter(|d| !matches!(&*name_of(d).to_ascii_lowercase(), "public" | "s-maxage" | "private"))
         .collect();
@@ -53,11 +60,10 @@ pub(crate) fn personalise(headers: &mut HeaderMap, tag: &str) {
     if let Ok(value) = HeaderValue::from_str(&text) {
         headers.insert(header::CACHE_CONTROL, value);
     }
-    compose_etag(headers, tag);
 }
 
 /// Puts our part into the reply's tag, if it has one.
-pub(crate) fn compose_etag(headers: &mut HeaderMap, tag: &str) {
+pub(crate) fn compose_etag(headers: &mut HeaderMap, tag: impl Display) {
     let Some(etag) = headers.get(header::ETAG).and_then(|v| v.to_str().ok()) else { return };
     let composed = etag.strip_suffix('"').map(|open| format!("{open}{MARK}{tag}\""));
     match composed.and_then(|text| HeaderValue::from_str(&text).ok()) {
@@ -69,7 +75,7 @@ pub(crate) fn compose_etag(headers: &mut HeaderMap, tag: &str) {
 
 /// Translates `If-None-Match` for the shop; true when a composed tag became the shop's own, so that
 /// a 304 must carry the composed one again.
-pub(crate) fn translate(headers: &mut HeaderMap, tag: &str) -> bool {
+pub(crate) fn translate(headers: &mut HeaderMap, tag: impl Display) -> bool {
     let Some(asked) = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()) else {
         return false;
     };

@@ -5,6 +5,7 @@
 //! header values are never touched.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -203,14 +204,21 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Our entries of `Via` for HTTP/1.0, 1.1 and 2.
+static VIA: LazyLock<[Option<HeaderValue>; 3]> = LazyLock::new(|| {
+    ["1.0", "1.1", "2.0"]
+        .map(|received| HeaderValue::from_str(&format!("{received} {PSEUDONYM}")).ok())
+});
+
 fn append_via(headers: &mut HeaderMap, version: Version) {
-    let received = match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2.0",
-        _ => "1.1",
+    let [http10, http11, http2] = &*VIA;
+    let value = match version {
+        Version::HTTP_10 => http10,
+        Version::HTTP_2 => http2,
+        _ => http11,
     };
-    if let Ok(value) = HeaderValue::from_str(&format!("{received} {PSEUDONYM}")) {
-        headers.append(header::VIA, value);
+    if let Some(value) = value {
+        headers.append(header::VIA, value.clone());
     }
 }
 
@@ -220,14 +228,13 @@ fn forwarded(headers: &mut HeaderMap, hop: Hop) {
     const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
     if let Some(peer) = hop.peer {
-        let mut chain: Vec<String> = headers
-            .get_all(FOR)
-            .iter()
-            .filter_map(|v| v.to_str().ok())
-            .map(|v| v.trim().to_owned())
-            .collect();
-        chain.push(peer.to_string());
-        if let Ok(value) = HeaderValue::from_str(&chain.join(", ")) {
+        let mut chain = String::with_capacity(64);
+        for value in headers.get_all(FOR).iter().filter_map(|v| v.to_str().ok()) {
+            chain.push_str(value.trim());
+            chain.push_str(", ");
+        }
+        push_address(&mut chain, peer);
+        if let Ok(value) = HeaderValue::try_from(chain) {
             headers.insert(FOR, value);
         }
     }
@@ -242,9 +249,40 @@ fn forwarded(headers: &mut HeaderMap, hop: Hop) {
     }
 }
 
+/// The address as text. IPv4, which nearly every peer has, without the formatting machinery.
+fn push_address(text: &mut String, peer: IpAddr) {
+    let IpAddr::V4(address) = peer else {
+        text.push_str(&peer.to_string());
+        return;
+    };
+    for (place, octet) in address.octets().into_iter().enumerate() {
+        if place > 0 {
+            text.push('.');
+        }
+        for (unit, least) in [(100, 100), (10, 10), (1, 0)] {
+            if octet >= least {
+                text.push(char::from(b'0' + octet / unit % 10));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_written_as_the_standard_library_does() {
+        for octet in 0..=u8::MAX {
+            let peer = IpAddr::from([octet, 0, 10, octet]);
+            let mut text = String::new();
+            push_address(&mut text, peer);
+            assert_eq!(text, peer.to_string());
+        }
+        let mut text = String::new();
+        push_address(&mut text, IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1]));
+        assert_eq!(text, "::1");
+    }
 
     fn head(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Parts {
         build(http::Request::builder().uri("/x").header("host", "shop"))

@@ -121,7 +121,7 @@ impl Pipeline {
         let spoken = self.border.hear(&mut head, hop.peer);
         if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
             head.extensions.insert(spoken);
-            return own::serve(self.own.clone(), path, head, body).await;
+            return Box::pin(own::serve(self.own.clone(), path, head, body)).await;
         }
         let settings = self.settings.clone();
         match route::classify(&settings.routes, &head.method, head.uri.path()) {

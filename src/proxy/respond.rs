@@ -36,13 +36,14 @@ pub(crate) fn later(mut reply: Response<ReplyBody>) -> Response<ReplyBody> {
 /// Says that hits moved.
 pub(crate) fn reranked(headers: &mut HeaderMap, outcome: &Reranked) {
     let Reranked { moved, spent_us, rules, query, .. } = outcome;
-    insert(
-        headers,
-        X_LEAFRANK,
-        &format!("reranked; moved={moved}; us={spent_us}; rules={rules}; query={query}"),
-    );
-    let entry = format!("leafrank;dur={:.2}", *spent_us as f64 / 1000.0);
-    if let Ok(value) = HeaderValue::from_str(&entry) {
+    let said = format!("reranked; moved={moved}; us={spent_us}; rules={rules}; query={query}");
+    if let Ok(value) = HeaderValue::try_from(said) {
+        headers.insert(X_LEAFRANK, value);
+    }
+    // Milliseconds with two decimals.
+    let (whole, hundredths) = (spent_us / 1000, spent_us % 1000 / 10);
+    let entry = format!("leafrank;dur={whole}.{hundredths:02}");
+    if let Ok(value) = HeaderValue::try_from(entry) {
         headers.append(SERVER_TIMING, value);
     }
 }

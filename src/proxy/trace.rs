@@ -24,8 +24,40 @@ pub(super) fn keep_or_create(headers: &mut HeaderMap) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [high, low, span] = KEYS.each_ref().map(|key| key.hash_one(number));
     // Flag 00: whether to sample is not for us to say.
-    let text = format!("00-{high:016x}{low:016x}-{span:016x}-00");
-    if let Ok(value) = HeaderValue::from_str(&text) {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    write_hex(&mut text[3..19], high);
+    write_hex(&mut text[19..35], low);
+    write_hex(&mut text[36..52], span);
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
         headers.insert(TRACEPARENT, value);
+    }
+}
+
+fn write_hex(places: &mut [u8], mut number: u64) {
+    for place in places.iter_mut().rev() {
+        *place = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceparent_has_the_form_of_the_standard_and_no_two_are_alike() {
+        let made = || {
+            let mut headers = HeaderMap::new();
+            keep_or_create(&mut headers);
+            headers[TRACEPARENT].to_str().unwrap().to_owned()
+        };
+        let (one, other) = (made(), made());
+        assert_ne!(one, other);
+        let parts: Vec<&str> = one.split('-').collect();
+        assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [2, 32, 16, 2]);
+        assert!(parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit())));
+        let mut places = [0; 16];
+        write_hex(&mut places, 0x0123_4567_89ab_cdef);
+        assert_eq!(&places, b"0123456789abcdef");
     }
 }

@@ -28,8 +28,8 @@ pub fn arranged(
 ) -> Vec<u32> {
     let hits = window::of(request);
     let leaving = note_leaving(request, acts, ranking);
-    let active: Vec<u32> =
-        (0..hits.len() as u32).filter(|old| !leaving.contains_hit(*old)).collect();
+    let mut active: Vec<u32> = Vec::with_capacity(hits.len());
+    active.extend((0..hits.len() as u32).filter(|old| !leaving.contains_hit(*old)));
     let slots = locked_slots(request, &active, acts, ranking);
     let free = Free::beside(&slots, &active, ranking);
 
@@ -115,10 +115,13 @@ fn locked_slots(
             lock(&mut slots, pin.slot, pin.hit);
         }
     }
-    let open: Vec<usize> = (0..slots.len()).filter(|slot| slots[*slot].is_none()).collect();
-    let is_open = |old: &u32| matches!(ranking.holds[*old as usize], Hold::Free | Hold::OutOfStock);
-    let rest: Vec<u32> = active.iter().copied().filter(is_open).collect();
-    for (slot, old) in open.into_iter().zip(rest) {
+    let mut open = 0;
+    for old in active.iter().copied() {
+        if !matches!(ranking.holds[old as usize], Hold::Free | Hold::OutOfStock) {
+            continue;
+        }
+        let Some(slot) = (open..slots.len()).find(|slot| slots[*slot].is_none()) else { break };
+        open = slot + 1;
         let hold = &mut ranking.holds[old as usize];
         if *hold == Hold::Free && is_unknown(&hits[old as usize], &ranking.scores[old as usize]) {
             *hold = Hold::Unknown;
@@ -157,10 +160,13 @@ struct Free {
 impl Free {
     fn beside(slots: &[Option<u32>], active: &[u32], ranking: &Ranking) -> Self {
         let free = |old: &u32| ranking.holds[*old as usize] == Hold::Free;
-        Self {
-            hits: active.iter().copied().filter(free).collect(),
-            slots: (0..slots.len()).filter(|slot| slots[*slot].is_none()).collect(),
-        }
+        let mut all = Self {
+            hits: Vec::with_capacity(active.len()),
+            slots: Vec::with_capacity(active.len()),
+        };
+        all.hits.extend(active.iter().copied().filter(free));
+        all.slots.extend((0..slots.len()).filter(|slot| slots[*slot].is_none()));
+        all
     }
 
     /// What a hit must stay behind: smaller is better. Tier first, then names matched.
@@ -175,7 +181,9 @@ impl Free {
 
     fn filled(&self, slots: Vec<Option<u32>>, wish: &[usize]) -> Vec<u32> {
         let mut wish = wish.iter().filter_map(|index| self.hits.get(*index).copied());
-        slots.into_iter().filter_map(|locked| locked.or_else(|| wish.next())).collect()
+        let mut order = Vec::with_capacity(slots.len());
+        order.extend(slots.into_iter().filter_map(|locked| locked.or_else(|| wish.next())));
+        order
     }
 }
 
@@ -218,20 +226,28 @@ fn held(wish: Vec<usize>, classes: &[u16]) -> Vec<usize> {
     let mut out: Vec<usize> = Vec::with_capacity(wish.len());
     let mut waiting = wish;
     let mut is_out = vec![false; classes.len()];
-    // best class among the hits not yet out that stood before each
-    let mut ahead = vec![u16::MAX; classes.len()];
-    while !waiting.is_empty() {
-        let mut best = u16::MAX;
-        for (index, class) in classes.iter().enumerate() {
-            ahead[index] = best;
-            if !is_out[index] {
-                best = best.min(*class);
-            }
+    // each class with its first hit that is not out, best class first
+    let mut firsts: Vec<(u16, usize)> = Vec::new();
+    for (index, class) in classes.iter().enumerate() {
+        if !firsts.iter().any(|(known, _)| known == class) {
+            firsts.push((*class, index));
         }
-        let next = waiting.iter().position(|i| ahead[*i] >= classes[*i]).unwrap_or(0);
+    }
+    firsts.sort_unstable();
+    while !waiting.is_empty() {
+        let is_held = |index: usize| {
+            let better = firsts.iter().take_while(|(class, _)| *class < classes[index]);
+            better.into_iter().any(|(_, first)| *first < index)
+        };
+        let next = waiting.iter().position(|index| !is_held(*index)).unwrap_or(0);
         let index = waiting.remove(next);
         is_out[index] = true;
         out.push(index);
+        if let Some((class, first)) = firsts.iter_mut().find(|(class, _)| *class == classes[index])
+        {
+            let left = (*first..classes.len()).find(|i| !is_out[*i] && classes[*i] == *class);
+            *first = left.unwrap_or(usize::MAX);
+        }
     }
     out
 }

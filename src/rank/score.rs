@@ -52,11 +52,12 @@ pub fn contributions(
     let weights = &request.rules.ranking.weights;
     let muted = ranking.muted == Some(Muted::OffTopic);
     let taste = taste.filter(|_| !muted);
+    let mut lifts = Lifts::default();
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
         terms.relevance = finite(terms.relevance * weights.relevance);
         if let Some(taste) = taste {
-            personal(request, taste, hit, terms);
+            personal(request, (taste, &mut lifts), hit, terms);
         }
         if !muted {
             let k = request.rules.ranking.prior.smoothing;
@@ -70,9 +71,34 @@ pub fn contributions(
     }
 }
 
+/// Lifts of the facets of one list, which its hits share: each is computed once, unless two that
+/// meet at one place here push each other out.
+struct Lifts([(FacetKey, f32); Self::PLACES]);
+
+impl Default for Lifts {
+    fn default() -> Self {
+        // A lift is a finite number, so this one is no facet's.
+        Self([(FacetKey(u64::MAX), f32::NAN); Self::PLACES])
+    }
+}
+
+impl Lifts {
+    /// A list of a hundred hits has some fifty facets.
+    const PLACES: usize = 128;
+
+    fn of(&mut self, request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+        // the lowest bits are the axis
+        let place = &mut self.0[(facet.0 >> 2) as usize % Self::PLACES];
+        if place.0 != facet || place.1.is_nan() {
+            *place = (facet, lift(request, taste, facet));
+        }
+        place.1
+    }
+}
+
 fn personal(
     request: &RankRequest<'_>,
-    taste: &Taste<'_>,
+    (taste, lifts): (&Taste<'_>, &mut Lifts),
     hit: &Candidate<'_>,
     terms: &mut Contributions,
 ) {
@@ -83,7 +109,7 @@ fn personal(
     for facet in &hit.facts.facets {
         let axis = facet.axis().index();
         counts[axis] += 1;
-        terms.facets[axis] += lift(request, taste, *facet);
+        terms.facets[axis] += lifts.of(request, taste, *facet);
     }
     for axis in Axis::ALL {
         let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);

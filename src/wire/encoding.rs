@@ -164,8 +164,8 @@ pub fn encode(coding: Coding, plain: &[u8]) -> io::Result<Vec<u8>> {
 /// weight as written; `*` becomes those of them that are not named otherwise. `identity` where
 /// nothing is left, or nothing was sent.
 pub fn narrow_accept_encoding(header: Option<&str>) -> String {
+    let Some(header) = header else { return "identity".to_owned() };
     let offers: Vec<(&str, &str)> = header
-        .unwrap_or_default()
         .split(',')
         .map(|offer| {
             let offer = offer.trim();

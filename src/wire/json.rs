@@ -164,7 +164,34 @@ impl<'a> Json<'a> {
     /// # Errors
     /// [`Doubt::DuplicateKey`] when a key on the way is there twice.
     pub fn get(self, pointer: &Pointer) -> Result<Option<Self>, Doubt> {
-        self.all(pointer).map(|found| found.first().copied())
+        match pointer.0.as_slice() {
+            [name] if name != Pointer::ANY && self.kind() == Kind::Object => self.member(name),
+            _ => self.all(pointer).map(|found| found.first().copied()),
+        }
+    }
+
+    /// The member of this name: the common pointer, for which no trie is built.
+    fn member(self, name: &str) -> Result<Option<Self>, Doubt> {
+        let mut scan = Scan::new(self.text);
+        let mut found = None;
+        let mut more = scan.open(b'}')?;
+        while more {
+            let key = scan.key()?;
+            let start = scan.at();
+            scan.skip()?;
+            let named = match key.escaped {
+                true => unescape(key.text).is_ok_and(|key| key == name),
+                false => key.text == name,
+            };
+            if named {
+                let value = Self::passed(&scan, start)?.moved(self.start);
+                if found.replace(value).is_some() {
+                    return Err(Doubt::DuplicateKey);
+                }
+            }
+            more = scan.more(b'}')?;
+        }
+        Ok(found)
     }
 
     /// Every value that `pointer` leads to, in the order of the text.

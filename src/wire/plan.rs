@@ -16,7 +16,7 @@ use super::map::{Condition, Expected, HitMap};
 use super::pointer::Segment;
 use super::scan::Scan;
 use super::text::unescape;
-use super::trie::{Node, Step, Visit, walk};
+use super::trie::{Node, Shape, Step, Visit, walk, walk_alike};
 
 /// The mark of the array of hits; conditions use the bits below.
 const LIST: u64 = 1 << 63;
@@ -189,12 +189,13 @@ impl<'a> Visit<'a> for Decoding<'_, 'a> {
     }
 }
 
-impl<'a> Decoding<'_, 'a> {
+impl<'p, 'a> Decoding<'p, 'a> {
     /// Reads the array at the cursor; after the first doubt its rest is only checked.
     fn list(&mut self, scan: &mut Scan<'a>) -> Result<(), Doubt> {
         let start = scan.at();
         let mut hits = Vec::new();
         let mut doubt = None;
+        let mut shape = Shape::default();
         let mut more = scan.open(b']')?;
         while more {
             if doubt.is_some() {
@@ -205,7 +206,7 @@ impl<'a> Decoding<'_, 'a> {
             } else {
                 hits.push(HitView::default());
                 if let Some(hit) = hits.last_mut() {
-                    doubt = self.hit(scan, hit)?;
+                    doubt = self.hit(scan, hit, &mut shape)?;
                 }
                 if hits.len() == 1 {
                     hits.reserve(self.hits_ahead(scan, scan.at() - start));
@@ -223,10 +224,15 @@ impl<'a> Decoding<'_, 'a> {
     }
 
     /// Reads the hit at the cursor; answers what forbids to touch its list.
-    fn hit(&self, scan: &mut Scan<'a>, hit: &mut HitView<'a>) -> Result<Option<Doubt>, Doubt> {
+    fn hit(
+        &self,
+        scan: &mut Scan<'a>,
+        hit: &mut HitView<'a>,
+        shape: &mut Shape<'p, 'a>,
+    ) -> Result<Option<Doubt>, Doubt> {
         let start = scan.at();
         let mut reading = Reading { hit, doubt: None };
-        walk(scan, &self.plan.hit, &mut reading)?;
+        walk_alike(scan, &self.plan.hit, &mut reading, shape)?;
         let Reading { hit, doubt } = reading;
         hit.span = span(start..scan.at())?;
         hit.raw = scan.since(start)?;

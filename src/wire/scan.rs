@@ -87,6 +87,18 @@ impl<'a> Scan<'a> {
         Ok(Quoted { text, escaped })
     }
 
+    /// Passes `known`, the text of a key and its colon as passed before, if it stands at the cursor
+    /// again; the cursor then stands at the value.
+    #[inline(always)]
+    pub(super) fn again(&mut self, known: &str) -> bool {
+        let here = self.text.as_bytes().get(self.at..self.at + known.len());
+        let same = here == Some(known.as_bytes());
+        if same {
+            self.step(known.len());
+        }
+        same
+    }
+
     /// After a value: true when another follows, false when the array or object closes here.
     #[inline(always)]
     pub(super) fn more(&mut self, closing: u8) -> Result<bool, Doubt> {

@@ -33,6 +33,60 @@ struct Child {
 
 const SLOTS: usize = 32;
 
+/// The keys of the object passed last, as a guess at those of the next one: the hits of a list are
+/// alike, and a key that is there byte for byte again was checked and looked up before.
+#[derive(Debug, Default)]
+pub(super) struct Shape<'n, 'a> {
+    members: Vec<Member<'n, 'a>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member<'n, 'a> {
+    /// From the opening quote of the key to its value.
+    text: &'a str,
+    key: Quoted<'a>,
+    below: Option<(u64, &'n Node)>,
+}
+
+/// Keys guessed at in one object.
+const GUESSES_MAX: usize = 64;
+
+impl<'n, 'a> Shape<'n, 'a> {
+    /// Reads the `index`th key of an object of `node`, and where it leads.
+    #[inline(always)]
+    fn key(
+        &mut self,
+        index: usize,
+        scan: &mut Scan<'a>,
+        node: &'n Node,
+    ) -> Result<(Quoted<'a>, Option<(u64, &'n Node)>), Doubt> {
+        if let Some(member) = self.members.get(index)
+            && scan.again(member.text)
+        {
+            return Ok((member.key, member.below));
+        }
+        self.learn(index, scan, node)
+    }
+
+    fn learn(
+        &mut self,
+        index: usize,
+        scan: &mut Scan<'a>,
+        node: &'n Node,
+    ) -> Result<(Quoted<'a>, Option<(u64, &'n Node)>), Doubt> {
+        let start = scan.at();
+        let key = scan.key()?;
+        let below = node.below_key(key);
+        let member = Member { text: scan.since(start)?, key, below };
+        match self.members.get_mut(index) {
+            Some(known) => *known = member,
+            None if index < GUESSES_MAX => self.members.push(member),
+            None => {}
+        }
+        Ok((key, below))
+    }
+}
+
 /// What is told about the values on the way.
 pub(super) trait Visit<'a> {
     /// A marked value starts at the cursor; true when the visitor has passed it itself.
@@ -168,7 +222,7 @@ pub(super) fn walk<'a>(
     let start = scan.at();
     if node.marks == 0 || !visit.enter(node.marks, scan)? {
         match scan.peek() {
-            b'{' if node.branches() => object(scan, node, visit)?,
+            b'{' if node.branches() => object(scan, node, visit, None)?,
             b'[' if node.branches() => array(scan, node, visit)?,
             _ => scan.skip()?,
         }
@@ -179,13 +233,40 @@ pub(super) fn walk<'a>(
     Ok(())
 }
 
-fn object<'a>(scan: &mut Scan<'a>, node: &Node, visit: &mut impl Visit<'a>) -> Result<(), Doubt> {
+/// Passes an object at the cursor, guessing its keys by those of the one before; any other value as
+/// [`walk`] does.
+pub(super) fn walk_alike<'n, 'a>(
+    scan: &mut Scan<'a>,
+    node: &'n Node,
+    visit: &mut impl Visit<'a>,
+    shape: &mut Shape<'n, 'a>,
+) -> Result<(), Doubt> {
+    if node.marks != 0 || scan.peek() != b'{' || !node.branches() {
+        return walk(scan, node, visit);
+    }
+    object(scan, node, visit, Some(shape))
+}
+
+fn object<'n, 'a>(
+    scan: &mut Scan<'a>,
+    node: &'n Node,
+    visit: &mut impl Visit<'a>,
+    mut shape: Option<&mut Shape<'n, 'a>>,
+) -> Result<(), Doubt> {
     let mut seen = 0;
     let mut keys = Vec::new();
+    let mut index = 0;
     let mut more = scan.open(b'}')?;
     while more {
-        let key = scan.key()?;
-        match node.below_key(key) {
+        let (key, below) = match &mut shape {
+            Some(shape) => shape.key(index, scan, node)?,
+            None => {
+                let key = scan.key()?;
+                (key, node.below_key(key))
+            }
+        };
+        index += 1;
+        match below {
             Some((bit, below)) => {
                 if seen & bit != 0 {
                     visit.twice()?;
