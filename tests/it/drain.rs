@@ -186,16 +186,16 @@ async fn a_reply_that_its_client_takes_slowly_is_finished_before_the_end() {
     query.send_data(bytes::Bytes::from_static(br#"{"query":"milk"}"#), true).unwrap();
     let mut body = reply.await.unwrap().into_body();
     sidecar.terminate();
-    let (mut taken, mut all) = (0, Vec::new());
+    let (mut paused, mut all) = (false, Vec::new());
     while let Some(data) = body.data().await {
         let data = data.expect("the reply goes on");
         all.extend_from_slice(&data);
-        body.flow_control().release_capacity(data.len()).unwrap();
-        taken += data.len();
-        if taken > 60_000 {
-            taken = 0;
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        // The engine has the last part by now and may not send it.
+        if !paused && whole.len() - all.len() < 100_000 {
+            paused = true;
+            tokio::time::sleep(Duration::from_secs(4)).await;
         }
+        body.flow_control().release_capacity(data.len()).unwrap();
     }
     assert!(all == whole, "{} of {} bytes", all.len(), whole.len());
     assert_eq!(sidecar.ended(Duration::from_secs(10)).await, Some(0));
