@@ -197,6 +197,9 @@ impl ShopBody for RequestBody {
     }
 }
 
+/// A reply that is wholly in memory is given to the engine in parts of this length.
+const PART_BYTES: usize = 64 * 1024;
+
 /// A reply body on its way to the client.
 pub(crate) struct ReplyBody {
     kind: Kind,
@@ -332,9 +335,14 @@ impl Body for ReplyBody {
                 _ => {}
             }
         }
-        match &mut self.in_flight {
-            Some(_) if ended => self.in_flight = None,
-            Some((_, busy)) => busy.gave(),
+        match self.in_flight.take() {
+            Some(guards) if ended => {
+                return Poll::Ready(frame.map(|frame| frame.map(|last| sent_with(last, guards))));
+            }
+            Some((in_flight, mut busy)) => {
+                busy.gave();
+                self.in_flight = Some((in_flight, busy));
+            }
             None => {}
         }
         Poll::Ready(frame)
@@ -356,11 +364,38 @@ impl Body for ReplyBody {
     }
 }
 
+/// The last bytes of a reply: the request is in flight until the engine has written them.
+struct Last {
+    bytes: Bytes,
+    _guards: (InFlight, Busy),
+}
+
+impl AsRef<[u8]> for Last {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+fn sent_with(frame: Frame<Bytes>, mut guards: (InFlight, Busy)) -> Frame<Bytes> {
+    match frame.into_data() {
+        Ok(bytes) if !bytes.is_empty() => {
+            guards.1.gave();
+            Frame::data(Bytes::from_owner(Last { bytes, _guards: guards }))
+        }
+        Ok(bytes) => Frame::data(bytes),
+        Err(frame) => frame,
+    }
+}
+
 impl Kind {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self {
-            Self::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
-                Some(bytes) => Some(Ok(Frame::data(bytes))),
+            Self::Whole { bytes, trailers } => Poll::Ready(match bytes {
+                // In parts, so that a client that takes none of them is told from a slow one.
+                Some(rest) if rest.len() > PART_BYTES => {
+                    Some(Ok(Frame::data(rest.split_to(PART_BYTES))))
+                }
+                Some(_) => bytes.take().map(|last| Ok(Frame::data(last))),
                 None => trailers.take().map(|t| Ok(Frame::trailers(t))),
             }),
             Self::Stream { ahead, rest } => match ahead.pop_front() {

@@ -110,6 +110,11 @@ impl Activity {
             // What is still being sent is no silence.
             self.quiet_us.store(now, Ordering::Relaxed);
         }
+        // In HTTP/2 a write may be any frame; in HTTP/1.1 it is some of what the client waits for.
+        let http1 = !self.http2.load(Ordering::Relaxed);
+        if taken && http1 && self.waiting.load(Ordering::Relaxed) > 0 {
+            self.given_us.store(self.clock.monotonic_us(), Ordering::Relaxed);
+        }
     }
 
     /// How long the connection may still live as things stand.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 
-use crate::harness::{Answer, Shop, Sidecar, Wire, get};
+use crate::harness::{Answer, Shop, Sidecar, Wire, get, http2};
 
 const ASK: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -164,6 +164,41 @@ async fn a_request_that_never_ends_is_given_up_with_the_drain() {
         "{took:?}"
     );
     assert!(sidecar.log().contains("still in flight"), "{}", sidecar.log());
+}
+
+#[tokio::test]
+async fn a_reply_that_its_client_takes_slowly_is_finished_before_the_end() {
+    let whole = crate::harness::fixtures::leafloaf(&[("m1", &"Milk ".repeat(100_000))]);
+    let own = whole.clone();
+    let shop = Shop::start(move |_| Answer::json(&own)).await;
+    let mut sidecar = Sidecar::before(shop.address)
+        .settings("mode: on\nshutdown: {lame_duck_ms: 0, drain_ms: 20000}")
+        .start()
+        .await;
+    crate::harness::personal::teach(&sidecar, "ann", "m1").await;
+    // Over HTTP/2 a client takes exactly as much as it says, whatever sockets would buffer.
+    let (client, connection) =
+        h2::client::handshake(TcpStream::connect(sidecar.data).await.unwrap()).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    let mut client = client.ready().await.unwrap();
+    let ask = http2::request("POST", "/api/v1/search", &[("x-user-id", "ann")]);
+    let (reply, mut query) = client.send_request(ask, false).unwrap();
+    query.send_data(bytes::Bytes::from_static(br#"{"query":"milk"}"#), true).unwrap();
+    let mut body = reply.await.unwrap().into_body();
+    sidecar.terminate();
+    let (mut paused, mut all) = (false, Vec::new());
+    while let Some(data) = body.data().await {
+        let data = data.expect("the reply goes on");
+        all.extend_from_slice(&data);
+        // The engine has the last part by now and may not send it.
+        if !paused && whole.len() - all.len() < 100_000 {
+            paused = true;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+        body.flow_control().release_capacity(data.len()).unwrap();
+    }
+    assert!(all == whole, "{} of {} bytes", all.len(), whole.len());
+    assert_eq!(sidecar.ended(Duration::from_secs(10)).await, Some(0));
 }
 
 #[tokio::test]

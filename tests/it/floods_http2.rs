@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::harness::personal::metric_becomes;
+use crate::harness::fixtures::leafloaf;
+use crate::harness::personal::{metric_becomes, search, teach};
 use crate::harness::shopper::eventually;
 use crate::harness::siege::{Siege, besieged};
 use crate::harness::{Answer, Shop};
@@ -189,6 +190,37 @@ async fn windows_that_never_open_lose_their_connection_and_their_hold_on_the_sho
     }
     siege.withstood(&sidecar, Some("write_timeout_seconds")).await;
     metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
+}
+
+#[tokio::test]
+async fn a_ranked_reply_that_nobody_takes_frees_its_place_with_the_write_timeout() {
+    let hits: Vec<(String, String)> =
+        (0..1_000).map(|n| (format!("m{n}"), format!("Milk number {n}"))).collect();
+    let hits: Vec<_> = hits.iter().map(|(sku, name)| (sku.as_str(), name.as_str())).collect();
+    let many = leafloaf(&hits);
+    let shop = Shop::start(move |asked| match asked.path() {
+        "/calm" => Answer::reply("200 OK", &[], b"calm"),
+        _ => Answer::json(&many),
+    })
+    .await;
+    let limits = "in_flight_max: 1, write_timeout_seconds: 3, header_timeout_seconds: 4";
+    let sidecar = besieged(shop.address, limits).start().await;
+    teach(&sidecar, "ann", "m5").await;
+    let outcome = async || search(&sidecar, "ann", &[]).await.outcome().to_owned();
+    assert!(outcome().await.starts_with("reranked"));
+    metric_becomes(&sidecar, "leafrank_in_flight_requests", 0.0).await;
+    let mut deaf = connect(sidecar.data).await;
+    let user = [&[0x00, 9][..], b"x-user-id", &[3], b"ann"].concat();
+    let post = [&[0x83][..], &get("/api/v1/search")[1..], &user].concat();
+    let ask = frame(HEADERS, END_HEADERS, 1, &post);
+    let query = frame(DATA, END_STREAM, 1, br#"{"query":"milk"}"#);
+    deaf.write_all(&[ask, query].concat()).await.unwrap();
+    metric_becomes(&sidecar, "leafrank_reranked_total", 2.0).await;
+    assert_eq!(outcome().await, "bypass; reason=overload", "the only place is taken");
+    eventually("its place is free", async || outcome().await.starts_with("reranked")).await;
+    let seen = frames(&mut deaf, Duration::from_secs(1)).await;
+    assert!(seen.iter().any(|(kind, ..)| *kind == DATA), "it was answered");
+    Siege::of(&sidecar).withstood(&sidecar, Some("write_timeout_seconds")).await;
 }
 
 #[tokio::test]

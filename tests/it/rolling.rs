@@ -44,7 +44,7 @@ impl Balancer {
             .collect();
         let text = format!(
             "global\n  maxconn 500\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 30s\n  \
-             timeout server 30s\n  retries 0\nlisten leafrank\n  bind {address}\n  balance roundrobin\n  \
+             timeout server 30s\n  timeout check 5s\n  retries 0\nlisten leafrank\n  bind {address}\n  balance roundrobin\n  \
              option httpchk GET /readyz\n{}\n",
             servers.join("\n")
         );
@@ -110,8 +110,8 @@ async fn ask_on(address: SocketAddr, keep: bool, tally: Arc<Tally>) {
     }
 }
 
-const OLD: &str = "mode: on\nshutdown: {lame_duck_ms: 800, drain_ms: 5000}";
-const NEW: &str = "mode: shadow\nholdout: 0.5\nshutdown: {lame_duck_ms: 800, drain_ms: 5000}";
+const OLD: &str = "mode: on\nshutdown: {lame_duck_ms: 2000, drain_ms: 5000}";
+const NEW: &str = "mode: shadow\nholdout: 0.5\nshutdown: {lame_duck_ms: 2000, drain_ms: 5000}";
 
 async fn start(shop: &Shop, ports: (SocketAddr, SocketAddr), settings: &str) -> Sidecar {
     let rules = if settings == OLD { "ranking: {impact: 60}\n" } else { "enabled: false\n" };
