@@ -6,7 +6,7 @@ demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 end
 	cargo run --locked -- demo $(if $(ONCE),--once)
 
 test: needs ## everything: units, stories over real sockets, fuzz targets for 5 s each, doc tests
-	@.ci/needs prometheus || echo "going on without: what needs Prometheus skips itself and says so"
+	@.ci/needs prometheus haproxy || echo "going on without: what needs them skips itself and says so"
 	cargo test --locked
 
 lint: needs ## form, lints, the sidecar without the demo shop, licences and advisories

@@ -43,9 +43,8 @@ impl Sources {
     /// Every problem at once.
     pub(super) fn settings(&self) -> Result<Settings, Vec<Problem>> {
         let settings = self.parsed()?;
-        match memory::limit(settings.limits.memory_bytes_max) {
-            Some(bytes) => settings.limits.fit_into(bytes).map_err(|problem| vec![problem])?,
-            None => {}
+        if let Some(bytes) = memory::limit(settings.limits.memory_bytes_max) {
+            settings.limits.fit_into(bytes).map_err(|problem| vec![problem])?;
         }
         Ok(settings)
     }

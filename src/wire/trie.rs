@@ -45,8 +45,11 @@ struct Member<'n, 'a> {
     /// From the opening quote of the key to its value.
     text: &'a str,
     key: Quoted<'a>,
-    below: Option<(u64, &'n Node)>,
+    below: Below<'n>,
 }
+
+/// Where a key leads, with a bit that tells it from its siblings.
+type Below<'n> = Option<(u64, &'n Node)>;
 
 /// Keys guessed at in one object.
 const GUESSES_MAX: usize = 64;
@@ -59,7 +62,7 @@ impl<'n, 'a> Shape<'n, 'a> {
         index: usize,
         scan: &mut Scan<'a>,
         node: &'n Node,
-    ) -> Result<(Quoted<'a>, Option<(u64, &'n Node)>), Doubt> {
+    ) -> Result<(Quoted<'a>, Below<'n>), Doubt> {
         if let Some(member) = self.members.get(index)
             && scan.again(member.text)
         {
@@ -73,7 +76,7 @@ impl<'n, 'a> Shape<'n, 'a> {
         index: usize,
         scan: &mut Scan<'a>,
         node: &'n Node,
-    ) -> Result<(Quoted<'a>, Option<(u64, &'n Node)>), Doubt> {
+    ) -> Result<(Quoted<'a>, Below<'n>), Doubt> {
         let start = scan.at();
         let key = scan.key()?;
         let below = node.below_key(key);
