@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::client::legacy::Client;
@@ -170,19 +171,22 @@ impl<B: ShopBody> Shop<B> {
         }
     }
 
-    /// Sends `request`, whose URI needs only a path, and waits for the reply's head.
+    /// Sends a request, whose URI needs only a path, and waits for the reply's head.
     ///
     /// # Errors
     /// See [`ShopError`]; an error of the request's own body arrives as [`ShopError::HungUp`].
     pub async fn send(
         &self,
-        request: Request<B>,
+        head: Box<Parts>,
+        body: B,
         repeat: Repeat,
     ) -> Result<Response<Incoming>, ShopError> {
-        let http2 = self.wants_http2(&request);
+        let http2 = self.wants_http2(&head.headers);
         let elsewhere = self.addresses.len() > 1;
-        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&request)).flatten();
-        let attempt = async {
+        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&head, &body)).flatten();
+        let request = (head, body);
+        // Pinned here, so that the timer takes a reference and not all of it.
+        let attempt = std::pin::pin!(async {
             match (self.send_once(request, http2, Pool::Kept).await, spare) {
                 (Err(ShopError::HungUp(_)), Some(spare)) if repeat == Repeat::Once => {
                     Box::pin(self.send_once(spare, http2, Pool::Fresh)).await
@@ -193,19 +197,18 @@ impl<B: ShopBody> Shop<B> {
                 }
                 (outcome, _) => outcome,
             }
-        };
+        });
         match tokio::time::timeout(self.settings.response_timeout, attempt).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ShopError::TimedOut),
         }
     }
 
-    fn wants_http2(&self, request: &Request<B>) -> bool {
+    fn wants_http2(&self, headers: &HeaderMap) -> bool {
         match self.settings.protocol {
             UpstreamProtocol::Http1 => false,
             UpstreamProtocol::Http2 => true,
-            UpstreamProtocol::Auto => request
-                .headers()
+            UpstreamProtocol::Auto => headers
                 .get(http::header::CONTENT_TYPE)
                 .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")),
         }
@@ -213,7 +216,7 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_once(
         &self,
-        request: Request<B>,
+        request: (Box<Parts>, B),
         http2: bool,
         pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
@@ -239,22 +242,21 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_http1(
         &self,
-        mut request: Request<B>,
+        (mut head, body): (Box<Parts>, B),
         index: usize,
         pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
         parts.authority = Some(self.addresses[index].authority.clone());
-        parts.path_and_query = Some(path_of(request.uri()));
-        *request.uri_mut() =
-            Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
-        *request.version_mut() = http::Version::HTTP_11;
+        parts.path_and_query = Some(path_of(&head.uri));
+        head.uri = Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
+        head.version = http::Version::HTTP_11;
         let client = self.with_pools(|pools| match pool {
             Pool::Kept => pools.http1.clone(),
             Pool::Fresh => pools.fresh.clone(),
         });
-        client.request(request).await.map_err(|error| {
+        client.request(Request::from_parts(*head, body)).await.map_err(|error| {
             if error.is_connect() {
                 ShopError::Unreachable(error.into())
             } else {
@@ -265,9 +267,10 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_http2(
         &self,
-        mut request: Request<B>,
+        (head, body): (Box<Parts>, B),
         index: usize,
     ) -> Result<Response<Incoming>, ShopError> {
+        let mut request = Request::from_parts(*head, body);
         let authority = request
             .headers_mut()
             .remove(http::header::HOST)
@@ -380,12 +383,12 @@ fn path_of(uri: &Uri) -> PathAndQuery {
     uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
-fn copy<B: ShopBody>(request: &Request<B>) -> Option<Request<B>> {
-    let mut again = Request::new(request.body().again()?);
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
+fn copy<B: ShopBody>(head: &Parts, body: &B) -> Option<(Box<Parts>, B)> {
+    let (mut again, body) = Request::new(body.again()?).into_parts();
+    again.method = head.method.clone();
+    again.uri = head.uri.clone();
+    again.headers = head.headers.clone();
+    Some((Box::new(again), body))
 }
 
 /// Turns the pool key back into an address and opens it.

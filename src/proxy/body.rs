@@ -67,7 +67,7 @@ pub struct RequestBody(Request);
 
 enum Request {
     /// Wholly in memory.
-    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
     /// What was read ahead, then the rest as it comes.
     Stream(Box<RequestStream>),
     /// What was read ahead of a body that broke off.
@@ -90,7 +90,7 @@ impl RequestBody {
     }
 
     pub(crate) fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
-        Self(Request::Whole { bytes: Some(bytes), trailers: Some(trailers) })
+        Self(Request::Whole { bytes: Some(bytes), trailers: Some(Box::new(trailers)) })
     }
 
     /// Streams `ahead` and then `rest`, within `bounds`.
@@ -122,7 +122,7 @@ impl Body for RequestBody {
         match &mut self.0 {
             Request::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
                 Some(bytes) => Some(Ok(Frame::data(bytes))),
-                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(*t))),
             }),
             Request::Stream(stream) => stream.poll(cx),
             Request::Broken { ahead, error } => Poll::Ready(match ahead.pop_front() {
@@ -211,7 +211,7 @@ pub(crate) struct ReplyBody {
 }
 
 enum Kind {
-    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
     Stream { ahead: VecDeque<Bytes>, rest: Incoming },
     Failed { ahead: VecDeque<Bytes>, error: Option<BoxError>, flushed: bool },
     Own(axum::body::Body),
@@ -234,7 +234,10 @@ impl ReplyBody {
     }
 
     pub(crate) fn whole(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self::of(Kind::Whole { bytes: (!bytes.is_empty()).then_some(bytes), trailers })
+        Self::of(Kind::Whole {
+            bytes: (!bytes.is_empty()).then_some(bytes),
+            trailers: trailers.map(Box::new),
+        })
     }
 
     /// `ahead`, then `rest` as it comes.
@@ -396,7 +399,7 @@ impl Kind {
                     Some(Ok(Frame::data(rest.split_to(PART_BYTES))))
                 }
                 Some(_) => bytes.take().map(|last| Ok(Frame::data(last))),
-                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(*t))),
             }),
             Self::Stream { ahead, rest } => match ahead.pop_front() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
