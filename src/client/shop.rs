@@ -83,6 +83,8 @@ pub struct Shop<B> {
 struct Address {
     address: UpstreamAddress,
     authority: Authority,
+    /// What hyper's pool knows it by. Short, for it is hashed letter by letter several times a request.
+    key: Authority,
     balanced: LbAddress,
 }
 
@@ -113,7 +115,8 @@ struct Pools<B> {
 type Multiplexed<B> = Arc<tokio::sync::Mutex<Option<http2::SendRequest<B>>>>;
 
 thread_local! {
-    static POOLS: RefCell<HashMap<u64, Box<dyn std::any::Any>>> = RefCell::new(HashMap::new());
+    /// By the shop's id; a process has one shop, and a test a few.
+    static POOLS: RefCell<Vec<(u64, Box<dyn std::any::Any>)>> = const { RefCell::new(Vec::new()) };
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -248,15 +251,16 @@ impl<B: ShopBody> Shop<B> {
     ) -> Result<Response<Incoming>, ShopError> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.addresses[index].authority.clone());
+        parts.authority = Some(self.addresses[index].key.clone());
         parts.path_and_query = Some(path_of(&head.uri));
         head.uri = Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
         head.version = http::Version::HTTP_11;
-        let client = self.with_pools(|pools| match pool {
-            Pool::Kept => pools.http1.clone(),
-            Pool::Fresh => pools.fresh.clone(),
+        let request = Request::from_parts(*head, body);
+        let asked = self.with_pools(|pools| match pool {
+            Pool::Kept => pools.http1.request(request),
+            Pool::Fresh => pools.fresh.request(request),
         });
-        client.request(Request::from_parts(*head, body)).await.map_err(|error| {
+        asked.await.map_err(|error| {
             if error.is_connect() {
                 ShopError::Unreachable(error.into())
             } else {
@@ -314,8 +318,11 @@ impl<B: ShopBody> Shop<B> {
 
     fn with_pools<T>(&self, work: impl FnOnce(&mut Pools<B>) -> T) -> T {
         POOLS.with_borrow_mut(|all| {
-            let pools = all.entry(self.id).or_insert_with(|| Box::new(self.new_pools()));
-            match pools.downcast_mut::<Pools<B>>() {
+            let place = all.iter().position(|(id, _)| *id == self.id).unwrap_or_else(|| {
+                all.push((self.id, Box::new(self.new_pools())));
+                all.len() - 1
+            });
+            match all[place].1.downcast_mut::<Pools<B>>() {
                 Some(pools) => work(pools),
                 // An id is given to one shop only, so its entry has that shop's type.
                 None => work(&mut self.new_pools()),
@@ -374,9 +381,11 @@ fn prepare(index: usize, address: &UpstreamAddress) -> Result<Address, ShopSetup
             LbAddress::Unix(socket)
         }
     };
-    let authority = Authority::try_from(format!("shop-{index}"))
-        .map_err(|error| fault(index.to_string(), error.to_string()))?;
-    Ok(Address { address: address.clone(), authority, balanced })
+    let named = |name: String| {
+        Authority::try_from(name).map_err(|error| fault(index.to_string(), error.to_string()))
+    };
+    let (authority, key) = (named(format!("shop-{index}"))?, named(index.to_string())?);
+    Ok(Address { address: address.clone(), authority, key, balanced })
 }
 
 fn path_of(uri: &Uri) -> PathAndQuery {
@@ -410,7 +419,7 @@ impl tower_service::Service<Uri> for Connector {
     fn call(&mut self, key: Uri) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let found = this.addresses.iter().find(|a| Some(&a.authority) == key.authority());
+            let found = this.addresses.iter().find(|a| Some(&a.key) == key.authority());
             let address =
                 found.ok_or_else(|| std::io::Error::other("a pool key without an address"))?;
             Ok(TokioIo::new(this.connect.open(&address.address).await?))

@@ -79,7 +79,11 @@ struct RequestStream {
     rest: Incoming,
     left: u64,
     silence: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// When the client has been silent for too long.
+    late: Instant,
+    /// Runs while the client is silent; a body that is there already never starts it. May ring for
+    /// an earlier piece's `late`.
+    timer: Option<Pin<Box<Sleep>>>,
     cut: CutFlag,
 }
 
@@ -101,8 +105,9 @@ impl RequestBody {
         cut: CutFlag,
     ) -> Self {
         let Bounds { bytes_max: left, silence, since } = bounds;
-        let timer = Box::pin(tokio::time::sleep_until(since + silence));
-        Self(Request::Stream(Box::new(RequestStream { ahead, rest, left, silence, timer, cut })))
+        let (late, timer) = (since + silence, None);
+        let stream = RequestStream { ahead, rest, left, silence, late, timer, cut };
+        Self(Request::Stream(Box::new(stream)))
     }
 
     /// Breaks off where the client did.
@@ -152,6 +157,18 @@ impl Body for RequestBody {
 }
 
 impl RequestStream {
+    /// Ready once nothing has come until `late`.
+    fn silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let late = self.late;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(late)));
+        ready!(timer.as_mut().poll(cx));
+        while timer.deadline() < late {
+            timer.as_mut().reset(late);
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let ahead = self.ahead.pop_front();
         let is_fresh = ahead.is_none();
@@ -160,7 +177,7 @@ impl RequestStream {
             None => match Pin::new(&mut self.rest).poll_frame(cx) {
                 Poll::Ready(frame) => frame.map(|f| f.map_err(Into::into)),
                 Poll::Pending => {
-                    ready!(self.timer.as_mut().poll(cx));
+                    ready!(self.silent(cx));
                     self.cut.set(Cut::Silent);
                     return Poll::Ready(Some(Err("the request body fell silent".into())));
                 }
@@ -179,7 +196,7 @@ impl RequestStream {
                 }
             }
             if is_fresh {
-                self.timer.as_mut().reset(Instant::now() + self.silence);
+                self.late = Instant::now() + self.silence;
             }
         }
         Poll::Ready(frame)

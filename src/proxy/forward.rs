@@ -69,16 +69,18 @@ impl Pipeline {
         let Outgoing { mut head, body, cut } = outgoing;
         let upgrade = framing::upgrade(&head);
         let client = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade.is_some());
-        framing::request_head(&mut head, hop);
+        let carried = framing::request_head(&mut head, hop);
         if let Some(protocol) = upgrade {
             framing::switch_to(&mut head.headers, protocol);
         }
-        if !head.headers.contains_key(header::HOST)
+        if !carried.host
             && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
         {
             head.headers.insert(header::HOST, host);
         }
-        trace::keep_or_create(&mut head.headers);
+        if !carried.traceparent {
+            trace::create(&mut head.headers);
+        }
         let asked_us = self.clock.monotonic_us();
         let mut reply = match self.shop.send(head, body, repeat).await {
             Ok(reply) => {
