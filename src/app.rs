@@ -256,6 +256,8 @@ fn conf(settings: &Settings) -> ServerConf {
         // The drain has ended by then; these are for what came in the very last moment.
         grace_period_seconds: Some(1),
         graceful_shutdown_timeout_seconds: Some(1),
+        // Every timeout from a second on is tokio's: pingora's own would wake a thread each 10 ms.
+        fast_timeout_to_tokio_threshold_seconds: Some(0),
         upstream_keepalive_pool_size: settings.upstream.idle_connections_max,
         ..ServerConf::default()
     }

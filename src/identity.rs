@@ -5,6 +5,8 @@
 //! default: `X-User-ID` unless absent or `anonymous`, else the body's `user_id`; the body's
 //! `session_id` before `X-Session-ID`.
 
+use http::HeaderName;
+
 use crate::config::Identity as Settings;
 use crate::config::source::{Ask, first};
 use crate::types::ids::{SessionId, Subject, UserId};
@@ -41,9 +43,12 @@ impl Identity {
     }
 }
 
+/// Global Privacy Control.
+const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
+
 /// Reads a request's identity. `O(sources)`, plus one look into the body for each that needs it.
 pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
-    let opted_out = ask.headers.get("sec-gpc").is_some_and(|value| value == "1");
+    let opted_out = ask.headers.get(SEC_GPC).is_some_and(|value| value == "1");
     if settings.trusted_only {
         return Identity { opted_out, ..Identity::default() };
     }
@@ -59,7 +64,7 @@ pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderName, HeaderValue};
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
     use crate::config::{Pointer, Source};

@@ -40,10 +40,19 @@ pub fn classify<'r>(routes: &'r [Route], method: &Method, path: &str) -> Option<
 
 /// The named segments, if `path` fits `pattern`.
 pub fn match_path<'p>(pattern: &'p PathPattern, path: &str) -> Option<Vec<(&'p str, String)>> {
-    let mut segments = path.strip_prefix('/')?.split('/');
+    let mut segments = path.strip_prefix('/')?.as_bytes().split(|byte| *byte == b'/');
     let mut named = Vec::new();
     for wanted in &pattern.0 {
-        let found = percent_decode(segments.next()?)?;
+        let found = segments.next()?;
+        let is_plain = !found.contains(&b'%');
+        if let (true, Segment::Literal(text)) = (is_plain, wanted) {
+            // Nearly every segment: nothing to decode, nothing to keep.
+            if text.as_bytes() != found {
+                return None;
+            }
+            continue;
+        }
+        let found = percent_decode(std::str::from_utf8(found).ok()?)?;
         match wanted {
             Segment::Literal(text) if *text == found => {}
             Segment::Literal(_) => return None,

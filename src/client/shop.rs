@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::client::legacy::Client;
@@ -82,6 +83,8 @@ pub struct Shop<B> {
 struct Address {
     address: UpstreamAddress,
     authority: Authority,
+    /// What hyper's pool knows it by. Short, for it is hashed letter by letter several times a request.
+    key: Authority,
     balanced: LbAddress,
 }
 
@@ -112,7 +115,8 @@ struct Pools<B> {
 type Multiplexed<B> = Arc<tokio::sync::Mutex<Option<http2::SendRequest<B>>>>;
 
 thread_local! {
-    static POOLS: RefCell<HashMap<u64, Box<dyn std::any::Any>>> = RefCell::new(HashMap::new());
+    /// By the shop's id; a process has one shop, and a test a few.
+    static POOLS: RefCell<Vec<(u64, Box<dyn std::any::Any>)>> = const { RefCell::new(Vec::new()) };
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -170,19 +174,22 @@ impl<B: ShopBody> Shop<B> {
         }
     }
 
-    /// Sends `request`, whose URI needs only a path, and waits for the reply's head.
+    /// Sends a request, whose URI needs only a path, and waits for the reply's head.
     ///
     /// # Errors
     /// See [`ShopError`]; an error of the request's own body arrives as [`ShopError::HungUp`].
     pub async fn send(
         &self,
-        request: Request<B>,
+        head: Box<Parts>,
+        body: B,
         repeat: Repeat,
     ) -> Result<Response<Incoming>, ShopError> {
-        let http2 = self.wants_http2(&request);
+        let http2 = self.wants_http2(&head.headers);
         let elsewhere = self.addresses.len() > 1;
-        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&request)).flatten();
-        let attempt = async {
+        let spare = (repeat == Repeat::Once || elsewhere).then(|| copy(&head, &body)).flatten();
+        let request = (head, body);
+        // Pinned here, so that the timer takes a reference and not all of it.
+        let attempt = std::pin::pin!(async {
             match (self.send_once(request, http2, Pool::Kept).await, spare) {
                 (Err(ShopError::HungUp(_)), Some(spare)) if repeat == Repeat::Once => {
                     Box::pin(self.send_once(spare, http2, Pool::Fresh)).await
@@ -193,19 +200,18 @@ impl<B: ShopBody> Shop<B> {
                 }
                 (outcome, _) => outcome,
             }
-        };
+        });
         match tokio::time::timeout(self.settings.response_timeout, attempt).await {
             Ok(outcome) => outcome,
             Err(_) => Err(ShopError::TimedOut),
         }
     }
 
-    fn wants_http2(&self, request: &Request<B>) -> bool {
+    fn wants_http2(&self, headers: &HeaderMap) -> bool {
         match self.settings.protocol {
             UpstreamProtocol::Http1 => false,
             UpstreamProtocol::Http2 => true,
-            UpstreamProtocol::Auto => request
-                .headers()
+            UpstreamProtocol::Auto => headers
                 .get(http::header::CONTENT_TYPE)
                 .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")),
         }
@@ -213,7 +219,7 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_once(
         &self,
-        request: Request<B>,
+        request: (Box<Parts>, B),
         http2: bool,
         pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
@@ -239,22 +245,22 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_http1(
         &self,
-        mut request: Request<B>,
+        (mut head, body): (Box<Parts>, B),
         index: usize,
         pool: Pool,
     ) -> Result<Response<Incoming>, ShopError> {
         let mut parts = http::uri::Parts::default();
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.addresses[index].authority.clone());
-        parts.path_and_query = Some(path_of(request.uri()));
-        *request.uri_mut() =
-            Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
-        *request.version_mut() = http::Version::HTTP_11;
-        let client = self.with_pools(|pools| match pool {
-            Pool::Kept => pools.http1.clone(),
-            Pool::Fresh => pools.fresh.clone(),
+        parts.authority = Some(self.addresses[index].key.clone());
+        parts.path_and_query = Some(path_of(&head.uri));
+        head.uri = Uri::from_parts(parts).map_err(|error| ShopError::HungUp(error.into()))?;
+        head.version = http::Version::HTTP_11;
+        let request = Request::from_parts(*head, body);
+        let asked = self.with_pools(|pools| match pool {
+            Pool::Kept => pools.http1.request(request),
+            Pool::Fresh => pools.fresh.request(request),
         });
-        client.request(request).await.map_err(|error| {
+        asked.await.map_err(|error| {
             if error.is_connect() {
                 ShopError::Unreachable(error.into())
             } else {
@@ -265,9 +271,10 @@ impl<B: ShopBody> Shop<B> {
 
     async fn send_http2(
         &self,
-        mut request: Request<B>,
+        (head, body): (Box<Parts>, B),
         index: usize,
     ) -> Result<Response<Incoming>, ShopError> {
+        let mut request = Request::from_parts(*head, body);
         let authority = request
             .headers_mut()
             .remove(http::header::HOST)
@@ -311,8 +318,11 @@ impl<B: ShopBody> Shop<B> {
 
     fn with_pools<T>(&self, work: impl FnOnce(&mut Pools<B>) -> T) -> T {
         POOLS.with_borrow_mut(|all| {
-            let pools = all.entry(self.id).or_insert_with(|| Box::new(self.new_pools()));
-            match pools.downcast_mut::<Pools<B>>() {
+            let place = all.iter().position(|(id, _)| *id == self.id).unwrap_or_else(|| {
+                all.push((self.id, Box::new(self.new_pools())));
+                all.len() - 1
+            });
+            match all[place].1.downcast_mut::<Pools<B>>() {
                 Some(pools) => work(pools),
                 // An id is given to one shop only, so its entry has that shop's type.
                 None => work(&mut self.new_pools()),
@@ -371,21 +381,23 @@ fn prepare(index: usize, address: &UpstreamAddress) -> Result<Address, ShopSetup
             LbAddress::Unix(socket)
         }
     };
-    let authority = Authority::try_from(format!("shop-{index}"))
-        .map_err(|error| fault(index.to_string(), error.to_string()))?;
-    Ok(Address { address: address.clone(), authority, balanced })
+    let named = |name: String| {
+        Authority::try_from(name).map_err(|error| fault(index.to_string(), error.to_string()))
+    };
+    let (authority, key) = (named(format!("shop-{index}"))?, named(index.to_string())?);
+    Ok(Address { address: address.clone(), authority, key, balanced })
 }
 
 fn path_of(uri: &Uri) -> PathAndQuery {
     uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
-fn copy<B: ShopBody>(request: &Request<B>) -> Option<Request<B>> {
-    let mut again = Request::new(request.body().again()?);
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
+fn copy<B: ShopBody>(head: &Parts, body: &B) -> Option<(Box<Parts>, B)> {
+    let (mut again, body) = Request::new(body.again()?).into_parts();
+    again.method = head.method.clone();
+    again.uri = head.uri.clone();
+    again.headers = head.headers.clone();
+    Some((Box::new(again), body))
 }
 
 /// Turns the pool key back into an address and opens it.
@@ -407,7 +419,7 @@ impl tower_service::Service<Uri> for Connector {
     fn call(&mut self, key: Uri) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let found = this.addresses.iter().find(|a| Some(&a.authority) == key.authority());
+            let found = this.addresses.iter().find(|a| Some(&a.key) == key.authority());
             let address =
                 found.ok_or_else(|| std::io::Error::other("a pool key without an address"))?;
             Ok(TokioIo::new(this.connect.open(&address.address).await?))

@@ -67,7 +67,7 @@ pub struct RequestBody(Request);
 
 enum Request {
     /// Wholly in memory.
-    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
     /// What was read ahead, then the rest as it comes.
     Stream(Box<RequestStream>),
     /// What was read ahead of a body that broke off.
@@ -79,7 +79,11 @@ struct RequestStream {
     rest: Incoming,
     left: u64,
     silence: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// When the client has been silent for too long.
+    late: Instant,
+    /// Runs while the client is silent; a body that is there already never starts it. May ring for
+    /// an earlier piece's `late`.
+    timer: Option<Pin<Box<Sleep>>>,
     cut: CutFlag,
 }
 
@@ -90,7 +94,7 @@ impl RequestBody {
     }
 
     pub(crate) fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
-        Self(Request::Whole { bytes: Some(bytes), trailers: Some(trailers) })
+        Self(Request::Whole { bytes: Some(bytes), trailers: Some(Box::new(trailers)) })
     }
 
     /// Streams `ahead` and then `rest`, within `bounds`.
@@ -101,8 +105,9 @@ impl RequestBody {
         cut: CutFlag,
     ) -> Self {
         let Bounds { bytes_max: left, silence, since } = bounds;
-        let timer = Box::pin(tokio::time::sleep_until(since + silence));
-        Self(Request::Stream(Box::new(RequestStream { ahead, rest, left, silence, timer, cut })))
+        let (late, timer) = (since + silence, None);
+        let stream = RequestStream { ahead, rest, left, silence, late, timer, cut };
+        Self(Request::Stream(Box::new(stream)))
     }
 
     /// Breaks off where the client did.
@@ -122,7 +127,7 @@ impl Body for RequestBody {
         match &mut self.0 {
             Request::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
                 Some(bytes) => Some(Ok(Frame::data(bytes))),
-                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(*t))),
             }),
             Request::Stream(stream) => stream.poll(cx),
             Request::Broken { ahead, error } => Poll::Ready(match ahead.pop_front() {
@@ -152,6 +157,18 @@ impl Body for RequestBody {
 }
 
 impl RequestStream {
+    /// Ready once nothing has come until `late`.
+    fn silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let late = self.late;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(late)));
+        ready!(timer.as_mut().poll(cx));
+        while timer.deadline() < late {
+            timer.as_mut().reset(late);
+            ready!(timer.as_mut().poll(cx));
+        }
+        Poll::Ready(())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let ahead = self.ahead.pop_front();
         let is_fresh = ahead.is_none();
@@ -160,7 +177,7 @@ impl RequestStream {
             None => match Pin::new(&mut self.rest).poll_frame(cx) {
                 Poll::Ready(frame) => frame.map(|f| f.map_err(Into::into)),
                 Poll::Pending => {
-                    ready!(self.timer.as_mut().poll(cx));
+                    ready!(self.silent(cx));
                     self.cut.set(Cut::Silent);
                     return Poll::Ready(Some(Err("the request body fell silent".into())));
                 }
@@ -179,7 +196,7 @@ impl RequestStream {
                 }
             }
             if is_fresh {
-                self.timer.as_mut().reset(Instant::now() + self.silence);
+                self.late = Instant::now() + self.silence;
             }
         }
         Poll::Ready(frame)
@@ -211,7 +228,7 @@ pub(crate) struct ReplyBody {
 }
 
 enum Kind {
-    Whole { bytes: Option<Bytes>, trailers: Option<HeaderMap> },
+    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
     Stream { ahead: VecDeque<Bytes>, rest: Incoming },
     Failed { ahead: VecDeque<Bytes>, error: Option<BoxError>, flushed: bool },
     Own(axum::body::Body),
@@ -234,7 +251,10 @@ impl ReplyBody {
     }
 
     pub(crate) fn whole(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self::of(Kind::Whole { bytes: (!bytes.is_empty()).then_some(bytes), trailers })
+        Self::of(Kind::Whole {
+            bytes: (!bytes.is_empty()).then_some(bytes),
+            trailers: trailers.map(Box::new),
+        })
     }
 
     /// `ahead`, then `rest` as it comes.
@@ -396,7 +416,7 @@ impl Kind {
                     Some(Ok(Frame::data(rest.split_to(PART_BYTES))))
                 }
                 Some(_) => bytes.take().map(|last| Ok(Frame::data(last))),
-                None => trailers.take().map(|t| Ok(Frame::trailers(t))),
+                None => trailers.take().map(|t| Ok(Frame::trailers(*t))),
             }),
             Self::Stream { ahead, rest } => match ahead.pop_front() {
                 Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -75,12 +76,15 @@ impl Engine {
         let sniffer = Sniffer::new(seen.clone());
         let io = Watched { inner: stream, activity: activity.clone(), sniffer };
         let connection = Arc::new(Connection { hop, seen, activity: activity.clone() });
-        let service = service_fn(|request| {
+        let service = service_fn(|request: Request<Incoming>| {
             let connection = connection.clone();
             let pipeline = self.pipeline.clone();
-            async move {
+            // On the heap, for hyper moves a service's future; the head for the same reason.
+            let (head, body) = request.into_parts();
+            let request = (Box::new(head), body);
+            Box::pin(async move {
                 Ok::<_, std::convert::Infallible>(answer(&pipeline, request, connection).await)
-            }
+            })
         });
         let serving = self.http.serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(serving);
@@ -142,7 +146,7 @@ impl Engine {
 /// A request's answer, whatever happens on the way to it.
 async fn answer(
     pipeline: &Pipeline,
-    request: Request<Incoming>,
+    request: (Box<Parts>, Incoming),
     connection: Arc<Connection>,
 ) -> Response<ReplyBody> {
     let handling = AssertUnwindSafe(pipeline.handle(request, connection)).catch_unwind();

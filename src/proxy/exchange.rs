@@ -41,7 +41,7 @@ impl Pipeline {
     /// A search: forwarded, then ranked, or looked at, or only passed.
     pub(super) async fn search(
         &self,
-        search: Search,
+        search: Box<Search>,
         mut outgoing: Outgoing,
         hop: Hop,
         repeat: Repeat,
@@ -62,7 +62,7 @@ impl Pipeline {
                 self.personalizer.ended(&search, Ending { why: Some(why), ..Ending::default() });
                 (why, ReplyBody::stream(VecDeque::new(), body))
             }
-            Treatment::Look(why) => (why, self.look((search.clone(), why), &parts, body)),
+            Treatment::Look(why) => (why, self.look((Search::clone(&search), why), &parts, body)),
             Treatment::Rank => match self.rank(&search, &mut parts, body).await {
                 Ok(moved) => return Response::from_parts(parts, moved),
                 Err((why, body)) => (why, body),

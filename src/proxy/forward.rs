@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -22,25 +22,25 @@ use crate::config::Limits;
 
 /// A request about to be forwarded.
 pub(super) struct Outgoing {
-    pub(super) head: Parts,
+    pub(super) head: Box<Parts>,
     pub(super) body: RequestBody,
     pub(super) cut: CutFlag,
 }
 
 impl Outgoing {
     /// A body that is wholly in memory, or none.
-    pub(super) fn whole(head: Parts, body: Option<Bytes>) -> Self {
+    pub(super) fn whole(head: Box<Parts>, body: Option<Bytes>) -> Self {
         Self { head, body: RequestBody::whole(body), cut: CutFlag::default() }
     }
 
     /// A body that streams through.
-    pub(super) fn streamed(head: Parts, body: Incoming, limits: &Limits) -> Self {
+    pub(super) fn streamed(head: Box<Parts>, body: Incoming, limits: &Limits) -> Self {
         Self::ahead(head, VecDeque::new(), body, limits, Instant::now())
     }
 
     /// A body of which a part was read ahead, the last of it at `since`.
     pub(super) fn ahead(
-        head: Parts,
+        head: Box<Parts>,
         ahead: VecDeque<Bytes>,
         rest: Incoming,
         limits: &Limits,
@@ -69,19 +69,20 @@ impl Pipeline {
         let Outgoing { mut head, body, cut } = outgoing;
         let upgrade = framing::upgrade(&head);
         let client = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade.is_some());
-        framing::request_head(&mut head, hop);
+        let carried = framing::request_head(&mut head, hop);
         if let Some(protocol) = upgrade {
             framing::switch_to(&mut head.headers, protocol);
         }
-        if !head.headers.contains_key(header::HOST)
+        if !carried.host
             && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
         {
             head.headers.insert(header::HOST, host);
         }
-        trace::keep_or_create(&mut head.headers);
-        let request = Request::from_parts(head, body);
+        if !carried.traceparent {
+            trace::create(&mut head.headers);
+        }
         let asked_us = self.clock.monotonic_us();
-        let mut reply = match self.shop.send(request, repeat).await {
+        let mut reply = match self.shop.send(head, body, repeat).await {
             Ok(reply) => {
                 let waited_us = self.clock.monotonic_us().saturating_sub(asked_us);
                 self.metrics.upstream_seconds.observe(waited_us as f64 / 1e6);

@@ -14,7 +14,7 @@ use http::{Method, StatusCode, Version};
 /// How we call ourselves in `Via`.
 pub(crate) const PSEUDONYM: &str = "leafrank";
 
-/// Headers that end at every hop, besides those that `Connection` names.
+/// Headers that end at every hop, besides those that `Connection` names. Told by [`ends_here`].
 static HOP_BY_HOP: [HeaderName; 5] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -86,31 +86,40 @@ pub(crate) fn check(head: &Parts, bytes_max: u64) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(Refusal::Connect);
     }
-    let mut hosts = head.headers.get_all(header::HOST).iter();
-    let host = hosts.next();
+    let (mut host, mut hosts, mut coding, mut codings) = (None, 0, None, 0);
+    let (mut nominates, mut length) = (false, None);
+    // One walk over the headers that are there: lookups cost more, above all of those that are not.
+    for (name, value) in &head.headers {
+        match name.as_str() {
+            "host" => (host, hosts) = (host.or(Some(value)), hosts + 1),
+            "transfer-encoding" => (coding, codings) = (coding.or(Some(value)), codings + 1),
+            "connection" => nominates = true,
+            "content-length" => length = length.or(Some(value)),
+            _ => {}
+        }
+    }
     let named = head.uri.authority().is_some() || host.is_some();
-    let valid = host.is_none_or(|h| {
-        h.is_empty()
-            || http::uri::Authority::try_from(h.as_bytes()).is_ok_and(|a| !a.as_str().contains('@'))
-    });
-    if hosts.next().is_some() || !valid || (!named && head.version != Version::HTTP_10) {
+    if hosts > 1 || !host.is_none_or(is_host) || (!named && head.version != Version::HTTP_10) {
         return Err(Refusal::Host);
     }
-    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
-    if codings.next().is_some_and(|c| !c.as_bytes().eq_ignore_ascii_case(b"chunked"))
-        || codings.next().is_some()
-    {
+    if codings > 1 || coding.is_some_and(|c| !c.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(Refusal::TransferCoding);
     }
-    if nominations(&head.headers).any(|name| NEVER_NOMINATED.contains(&name)) {
+    if nominates && nominations(&head.headers).any(|name| NEVER_NOMINATED.contains(&name)) {
         return Err(Refusal::Nomination);
     }
-    let announced =
-        head.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let announced = length.and_then(|v| v.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > bytes_max) {
         return Err(Refusal::BodyTooLarge);
     }
     Ok(())
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    // A name and nothing else needs no parser, which would copy it.
+    bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        || http::uri::Authority::try_from(bytes).is_ok_and(|a| !a.as_str().contains('@'))
 }
 
 /// The protocol a client asks to switch to, if we tunnel it: any but a second way into HTTP/2.
@@ -131,8 +140,41 @@ pub(crate) fn switch_to(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(header::UPGRADE, protocol);
 }
 
-/// Makes a request's head fit for the shop.
-pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
+/// Which of the headers that a hop deals with are there. One walk over a message's few headers costs
+/// less than a lookup for each of these.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Carried {
+    hop_by_hop: bool,
+    te: bool,
+    cookie: bool,
+    forwarded_for: bool,
+    forwarded_proto: bool,
+    forwarded_host: bool,
+    pub(crate) host: bool,
+    pub(crate) traceparent: bool,
+}
+
+impl Carried {
+    fn by(headers: &HeaderMap) -> Self {
+        let mut carried = Self::default();
+        for name in headers.keys() {
+            match name.as_str() {
+                "te" => carried.te = true,
+                "cookie" => carried.cookie = true,
+                "x-forwarded-for" => carried.forwarded_for = true,
+                "x-forwarded-proto" => carried.forwarded_proto = true,
+                "x-forwarded-host" => carried.forwarded_host = true,
+                "host" => carried.host = true,
+                "traceparent" => carried.traceparent = true,
+                _ => carried.hop_by_hop |= ends_here(name),
+            }
+        }
+        carried
+    }
+}
+
+/// Makes a request's head fit for the shop, and says what it carries then.
+pub(crate) fn request_head(head: &mut Parts, hop: Hop) -> Carried {
     let version = head.version;
     if let Some(authority) = head.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
@@ -140,27 +182,38 @@ pub(crate) fn request_head(head: &mut Parts, hop: Hop) {
         // RFC 9112 §3.2.2: a request target's authority wins over `Host`.
         head.headers.insert(header::HOST, host);
     }
-    let trailers = head
-        .headers
-        .get(header::TE)
+    let mut carried = Carried::by(&head.headers);
+    let te = if carried.te { head.headers.get(header::TE) } else { None };
+    let trailers = te
         .is_some_and(|te| te.to_str().is_ok_and(|te| te.to_ascii_lowercase().contains("trailers")));
-    strip(&mut head.headers);
-    head.headers.remove(header::TE);
+    if carried.hop_by_hop {
+        strip(&mut head.headers);
+        // A nominated header may be any of the others.
+        carried = Carried::by(&head.headers);
+    }
+    if carried.te {
+        head.headers.remove(header::TE);
+    }
     if trailers && version == Version::HTTP_2 {
         head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    join_cookies(&mut head.headers);
+    if carried.cookie {
+        join_cookies(&mut head.headers);
+    }
     append_via(&mut head.headers, version);
-    forwarded(&mut head.headers, hop);
+    forwarded(&mut head.headers, hop, carried);
+    carried
 }
 
 /// Makes a reply's head fit for the client.
 pub(crate) fn reply_head(headers: &mut HeaderMap, version: Version) {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        // RFC 9112 §6.3: the chunks win, and a length beside them must not go on.
-        headers.remove(header::CONTENT_LENGTH);
+    if headers.keys().any(ends_here) {
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            // RFC 9112 §6.3: the chunks win, and a length beside them must not go on.
+            headers.remove(header::CONTENT_LENGTH);
+        }
+        strip(headers);
     }
-    strip(headers);
     append_via(headers, version);
 }
 
@@ -169,6 +222,14 @@ pub(crate) fn came_by_us(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(header::VIA).iter().filter_map(|value| value.to_str().ok());
     let mut hops = lines.flat_map(|line| line.split(','));
     hops.any(|hop| hop.split_whitespace().nth(1) == Some(PSEUDONYM))
+}
+
+/// Is this one of [`HOP_BY_HOP`]?
+fn ends_here(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+    )
 }
 
 /// Removes what belongs to one hop.
@@ -223,26 +284,28 @@ fn append_via(headers: &mut HeaderMap, version: Version) {
 }
 
 /// Appends `X-Forwarded-For`; sets `-Proto` and `-Host` where no earlier proxy did.
-fn forwarded(headers: &mut HeaderMap, hop: Hop) {
+fn forwarded(headers: &mut HeaderMap, hop: Hop, carried: Carried) {
     const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
     const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
     const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
     if let Some(peer) = hop.peer {
         let mut chain = String::with_capacity(64);
-        for value in headers.get_all(FOR).iter().filter_map(|v| v.to_str().ok()) {
-            chain.push_str(value.trim());
-            chain.push_str(", ");
+        if carried.forwarded_for {
+            for value in headers.get_all(FOR).iter().filter_map(|v| v.to_str().ok()) {
+                chain.push_str(value.trim());
+                chain.push_str(", ");
+            }
         }
         push_address(&mut chain, peer);
         if let Ok(value) = HeaderValue::try_from(chain) {
             headers.insert(FOR, value);
         }
     }
-    if !headers.contains_key(PROTO) {
+    if !carried.forwarded_proto {
         let scheme = if hop.secure { "https" } else { "http" };
         headers.insert(PROTO, HeaderValue::from_static(scheme));
     }
-    if !headers.contains_key(HOST)
+    if !carried.forwarded_host
         && let Some(host) = headers.get(header::HOST).cloned()
     {
         headers.insert(HOST, host);
@@ -282,6 +345,33 @@ mod tests {
         let mut text = String::new();
         push_address(&mut text, IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1]));
         assert_eq!(text, "::1");
+    }
+
+    #[test]
+    fn what_ends_here_is_told_by_name_and_a_plain_host_by_its_letters() {
+        assert!(HOP_BY_HOP.iter().all(ends_here));
+        assert!(!ends_here(&header::TE) && !ends_here(&header::HOST));
+        for (host, fits) in [
+            ("", true),
+            ("shop-1.example", true),
+            ("shop:8080", true),
+            ("[::1]:80", true),
+            ("a@b", false),
+            ("a b", false),
+            ("a/b", false),
+        ] {
+            assert_eq!(is_host(&HeaderValue::from_static(host)), fits, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_nominated_traceparent_is_not_carried_any_more() {
+        let hop = Hop { peer: None, secure: false };
+        let mut kept = head(|b| b.header("traceparent", "x"));
+        assert!(request_head(&mut kept, hop).traceparent);
+        let mut nominated =
+            head(|b| b.header("traceparent", "x").header("connection", "traceparent"));
+        assert!(!request_head(&mut nominated, hop).traceparent);
     }
 
     fn head(build: impl FnOnce(http::request::Builder) -> http::request::Builder) -> Parts {

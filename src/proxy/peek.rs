@@ -19,7 +19,7 @@ use crate::telemetry::limits::{Limit, LimitHits};
 
 /// Reads the body ahead if `reads`; the second value is `None` when it could not be kept.
 pub(super) async fn peek(
-    head: Parts,
+    head: Box<Parts>,
     body: Incoming,
     reads: bool,
     limits: &Limits,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use http::header::{self, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::body::{ReplyBody, RequestBody};
@@ -91,13 +91,13 @@ impl Pipeline {
     /// One request, from its head to the first byte of the reply's body.
     pub(super) async fn handle(
         &self,
-        request: Request<Incoming>,
+        (head, body): (Box<Parts>, Incoming),
         connection: Arc<Connection>,
     ) -> Response<ReplyBody> {
         let in_flight = (self.lifecycle.enter(), connection.activity.begin());
-        let version = request.version();
-        let conflict = connection.seen.conflict(request.headers());
-        let mut reply = self.answer(request, connection.hop).await;
+        let version = head.version;
+        let conflict = connection.seen.conflict(&head.headers);
+        let mut reply = self.answer(head, body, connection.hop).await;
         if conflict || !self.lifecycle.is_ready() {
             reply = closing(reply, version);
         }
@@ -106,8 +106,7 @@ impl Pipeline {
         reply.map(|body| body.counted(in_flight).patient(silence, &self.limit_hits))
     }
 
-    async fn answer(&self, request: Request<Incoming>, hop: Hop) -> Response<ReplyBody> {
-        let (mut head, body) = request.into_parts();
+    async fn answer(&self, mut head: Box<Parts>, body: Incoming, hop: Hop) -> Response<ReplyBody> {
         if self.memory.level() == Level::Exhausted {
             let refusal = self.refuse(StatusCode::SERVICE_UNAVAILABLE, "memory");
             return closing(respond::later(refusal), head.version);
@@ -121,7 +120,7 @@ impl Pipeline {
         let spoken = self.border.hear(&mut head, hop.peer);
         if let Some(path) = own::path(&self.settings.listen.own_paths, head.uri.path()) {
             head.extensions.insert(spoken);
-            return Box::pin(own::serve(self.own.clone(), path, head, body)).await;
+            return Box::pin(own::serve(self.own.clone(), path, *head, body)).await;
         }
         let settings = self.settings.clone();
         match route::classify(&settings.routes, &head.method, head.uri.path()) {
@@ -131,7 +130,7 @@ impl Pipeline {
     }
 
     /// A request of no route: forwarded, nothing more. A method that is safe is a read.
-    async fn pass(&self, head: Parts, body: Incoming, hop: Hop) -> Response<ReplyBody> {
+    async fn pass(&self, head: Box<Parts>, body: Incoming, hop: Hop) -> Response<ReplyBody> {
         let repeat = if head.method.is_safe() { Repeat::Once } else { Repeat::Never };
         let outgoing = Outgoing::streamed(head, body, self.limits());
         match self.forward(outgoing, hop, repeat).await {
@@ -143,7 +142,7 @@ impl Pipeline {
     /// A request of a route: read as far as the route needs, then handled by its kind (`exchange`).
     async fn routed(
         &self,
-        head: Parts,
+        head: Box<Parts>,
         body: Incoming,
         Caller { hop, spoken }: Caller,
         matched: &Matched<'_>,
@@ -167,7 +166,7 @@ impl Pipeline {
         let purpose = shielded(&breaker, (), || Ok(self.understand(matched, &ask, &spoken, asked)));
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         match purpose {
-            Ok(Purpose::Search(search)) => self.search(*search, outgoing, hop, repeat).await,
+            Ok(Purpose::Search(search)) => self.search(search, outgoing, hop, repeat).await,
             Ok(Purpose::Event(event)) => {
                 self.event(Lesson { event, breaker }, outgoing, hop, repeat).await
             }

@@ -24,11 +24,12 @@ pub(crate) struct Seen {
 impl Seen {
     /// Accounts for a request's head; true when a length stood beside its chunked coding.
     pub(crate) fn conflict(&self, headers: &HeaderMap) -> bool {
-        if headers.contains_key(header::CONTENT_LENGTH) {
-            let seen = self.lengths.load(Ordering::Relaxed);
-            self.lengths.store(seen.saturating_sub(1), Ordering::Relaxed);
+        let mut seen = self.lengths.load(Ordering::Relaxed);
+        if seen > 0 && headers.contains_key(header::CONTENT_LENGTH) {
+            seen -= 1;
+            self.lengths.store(seen, Ordering::Relaxed);
         }
-        headers.contains_key(header::TRANSFER_ENCODING) && self.lengths.load(Ordering::Relaxed) > 0
+        seen > 0 && headers.contains_key(header::TRANSFER_ENCODING)
     }
 }
 
@@ -48,7 +49,11 @@ impl Sniffer {
 
     /// Takes the next bytes.
     pub(crate) fn look(&mut self, mut data: &[u8]) {
-        while !data.is_empty() {
+        while let Some(first) = data.first() {
+            // Nearly every line is told from a length by its first letter.
+            if self.in_line && self.kept == 0 && !first.eq_ignore_ascii_case(&LENGTH[0]) {
+                self.in_line = false;
+            }
             if self.in_line {
                 let wanted = CARRY - self.kept;
                 let take = wanted.min(data.len());

@@ -11,18 +11,15 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Keyed by the operating system's randomness once a process.
-static KEYS: LazyLock<[RandomState; 3]> =
-    LazyLock::new(|| std::array::from_fn(|_| RandomState::new()));
+/// From the operating system's randomness once a process.
+static SEEDS: LazyLock<[u64; 3]> =
+    LazyLock::new(|| std::array::from_fn(|_| RandomState::new().hash_one(0)));
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// Adds a `traceparent` unless there is one.
-pub(super) fn keep_or_create(headers: &mut HeaderMap) {
-    if headers.contains_key(&TRACEPARENT) {
-        return;
-    }
+/// Adds a `traceparent` where there is none.
+pub(super) fn create(headers: &mut HeaderMap) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let [high, low, span] = KEYS.each_ref().map(|key| key.hash_one(number));
+    let [high, low, span] = SEEDS.map(|seed| mixed(seed, number));
     // Flag 00: whether to sample is not for us to say.
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     write_hex(&mut text[3..19], high);
@@ -31,6 +28,14 @@ pub(super) fn keep_or_create(headers: &mut HeaderMap) {
     if let Ok(value) = HeaderValue::from_bytes(&text) {
         headers.insert(TRACEPARENT, value);
     }
+}
+
+/// SplitMix64: the ids must differ and look random, which takes no keyed hash.
+fn mixed(seed: u64, number: u64) -> u64 {
+    let mut z = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 fn write_hex(places: &mut [u8], mut number: u64) {
@@ -48,7 +53,7 @@ mod tests {
     fn a_traceparent_has_the_form_of_the_standard_and_no_two_are_alike() {
         let made = || {
             let mut headers = HeaderMap::new();
-            keep_or_create(&mut headers);
+            create(&mut headers);
             headers[TRACEPARENT].to_str().unwrap().to_owned()
         };
         let (one, other) = (made(), made());
