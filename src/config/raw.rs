@@ -189,7 +189,7 @@ section! {
         header_bytes_max: u64 = 65_536,
         /// More header lines than this get 431.
         #[schemars(range(min = 16, max = 1_024))]
-        header_count_max: u64 = 128,
+        header_count_max: u64 = 100,
         /// Seconds for a request's head to arrive.
         #[schemars(range(min = 1, max = 3_600))]
         header_timeout_seconds: u64 = 10,

@@ -176,10 +176,13 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .header_read_timeout(None)
         // The shop's reply has a date or has none; it is not ours to add one.
         .auto_date_header(false)
-        .max_headers(limits.header_count_max)
         .max_buf_size(limits.header_bytes_max.max(MIN_BUFFER))
         // A client that ends its side has left: its request ends here and at the shop, at once.
         .half_close(false);
+    // Told nothing, hyper reads up to so many in place; told any number, it allocates for each head.
+    if limits.header_count_max != HEADERS_IN_PLACE {
+        http.http1().max_headers(limits.header_count_max);
+    }
     http.http2()
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -191,5 +194,7 @@ fn http_builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// The number of headers that hyper reads without an allocation, and at most unless told otherwise.
+const HEADERS_IN_PLACE: usize = 100;
 /// hyper refuses a smaller read buffer.
 const MIN_BUFFER: usize = 8 * 1024;
