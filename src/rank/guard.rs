@@ -48,12 +48,12 @@ pub fn arranged(
 /// The free hits by their scores, highest first; ties keep the upstream's order.
 fn by_score(free: &Free, ranking: &Ranking) -> Vec<usize> {
     let mut keys: Vec<i64> = Vec::with_capacity(free.hits.len());
-    keys.extend(free.hits.iter().zip(0_u32..).map(|(old, index)| {
+    for (index, old) in free.hits.iter().enumerate() {
         // as `f32::total_cmp` compares, highest first, but made comparable once a hit
         let bits = ranking.scores[*old as usize].total().to_bits() as i32;
         let descending = !(bits ^ (((bits >> 31) as u32) >> 1) as i32);
-        (i64::from(descending) << 32) | i64::from(index)
-    }));
+        keys.push((i64::from(descending) << 32) | index as i64);
+    }
     keys.sort_unstable();
     keys.into_iter().map(|key| key as u32 as usize).collect()
 }

@@ -135,11 +135,11 @@ impl<'a> Personal<'a> {
             counts[axis] += 1;
             terms.facets[axis] += self.lifts.of(self.request, self.taste, *facet);
         }
-        for axis in Axis::ALL.map(Axis::index) {
-            let (sum, count) = (&mut terms.facets[axis], counts[axis]);
+        for axis in Axis::ALL {
+            let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
             if count > 0 {
                 let cut = (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0);
-                *sum = finite(cut * self.axis_weights[axis]);
+                *sum = finite(cut * self.axis_weights[axis.index()]);
             }
         }
         if self.request.rules.ranking.weights.price != 0.0 {
