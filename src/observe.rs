@@ -125,16 +125,17 @@ impl Observer {
     /// is joined with the user's past.
     pub fn arrived(&self, identity: &Identity) {
         let Some(subject) = identity.subject().filter(|_| !identity.opted_out) else { return };
+        let shopper = subject.key();
         if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
-            self.join(Subject::Session(session.clone()).key(), subject.key());
+            self.join(Subject::Session(session.clone()).key(), shopper);
         }
         let now = self.clock.now();
-        let stay = self.visits.get(&subject.key()).and_then(|visit| {
+        let stay = self.visits.get(&shopper).and_then(|visit| {
             let view = visit.lock().view.take()?;
             dwell::from_next_request(&view, now)
         });
         if let Some(stay) = stay {
-            self.absorb(subject.key(), &[stay], Source::Traffic, &self.tracked);
+            self.absorb(shopper, &[stay], Source::Traffic, &self.tracked);
         }
     }
 

@@ -57,9 +57,11 @@ fn is_sort_like(name: &str) -> bool {
     }
     let mut plain = [0; NAME_MAX];
     let mut length = 0;
-    for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
-        plain[length] = byte.to_ascii_lowercase();
-        length += 1;
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            plain[length] = byte.to_ascii_lowercase();
+            length += 1;
+        }
     }
     let plain = &plain[..length];
     plain.starts_with(b"sort")

@@ -24,6 +24,9 @@ const FACETS_MAX: usize = 65_536;
 /// Evidence worth of doubt in a base rate: below it, a facet's share is held down.
 const BASE_SMOOTHING: f64 = 50.0;
 
+/// Means of categories kept for one list.
+const MEANS_MAX: usize = 16;
+
 /// Counts above this are halved, so that old habits fade.
 const COUNT_MAX: f64 = 1.0e6;
 
@@ -152,7 +155,7 @@ impl Population {
 
     /// Share of everybody's positive evidence that lies on this facet, in `[0, 1)`. `O(1)`.
     pub fn base_rate(&self, facet: FacetKey) -> f32 {
-        let evidence = self.evidence.get(&facet).copied().unwrap_or_default();
+        let Some(evidence) = self.evidence.get(&facet) else { return 0.0 };
         (evidence / (self.evidence_total + BASE_SMOOTHING)) as f32
     }
 
@@ -166,11 +169,12 @@ impl Population {
     /// The prior on the ranking's scale: `(p − μ) / (p + μ)`, in `[-1, 1]`, 0 at the category's mean
     /// and for a product or category of which nothing is known. Monotone in the prior. `O(1)`.
     pub fn prior_score(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
-        let Some(counter) = self.products.get(&product) else { return 0.0 };
-        let mean = self.category_rate(category, k);
-        let prior = counter.rate(f64::from(mean), f64::from(k)) as f32;
-        let score = (prior - mean) / (prior + mean);
-        if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
+        self.priors(k).score(product, category)
+    }
+
+    /// The priors of one list's products.
+    pub fn priors(&self, k: f32) -> Priors<'_> {
+        Priors { population: self, k, means: [None; MEANS_MAX] }
     }
 
     /// The chance that a 0-based position is looked at, in `(0, 1]`.
@@ -210,6 +214,40 @@ impl Population {
         }
         thin_out(&mut self.products, self.products_max, |c| c.shown);
         thin_out(&mut self.categories, FACETS_MAX, |c| c.shown);
+    }
+}
+
+/// Priors of one list's products, which share a few categories.
+#[derive(Debug)]
+pub struct Priors<'a> {
+    population: &'a Population,
+    k: f32,
+    /// Means of categories; two that meet at one place push each other out.
+    means: [Option<(FacetKey, f32)>; MEANS_MAX],
+}
+
+impl Priors<'_> {
+    /// The same as [`Population::prior_score`].
+    pub fn score(&mut self, product: ProductKey, category: Option<FacetKey>) -> f32 {
+        let Some(counter) = self.population.products.get(&product) else { return 0.0 };
+        let mean = self.mean(category);
+        let prior = counter.rate(f64::from(mean), f64::from(self.k)) as f32;
+        let score = (prior - mean) / (prior + mean);
+        if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
+    }
+
+    fn mean(&mut self, category: Option<FacetKey>) -> f32 {
+        let Some(key) = category else { return self.population.category_rate(None, self.k) };
+        // the lowest bits are the axis
+        let place = &mut self.means[(key.0 >> 2) as usize % MEANS_MAX];
+        match *place {
+            Some((known, mean)) if known == key => mean,
+            _ => {
+                let mean = self.population.category_rate(category, self.k);
+                *place = Some((key, mean));
+                mean
+            }
+        }
     }
 }
 

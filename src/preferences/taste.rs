@@ -8,7 +8,7 @@ use crate::rules::Rules;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey};
-use crate::types::profile::{Profile, decayed};
+use crate::types::profile::{Profile, decayed_to};
 
 /// A distance of this many natural-log units (a factor of four) is as far as a price can be.
 const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
@@ -19,7 +19,8 @@ pub struct Taste<'a> {
     /// Whose taste.
     pub profile: &'a Profile,
     rules: &'a Rules,
-    now: Timestamp,
+    /// Seconds since the epoch.
+    now: u32,
     confidence: f32,
 }
 
@@ -27,7 +28,8 @@ impl<'a> Taste<'a> {
     /// Reads `profile` as of `now`.
     pub fn at(profile: &'a Profile, rules: &'a Rules, now: Timestamp) -> Self {
         let half_life = rules.half_life.axis_seconds[Axis::Category.index()];
-        let evidence = decayed(profile.evidence, profile.evidence_at, now, half_life);
+        let now = now.seconds_u32();
+        let evidence = decayed_to(profile.evidence, profile.evidence_at, now, half_life);
         let confidence = saturated(evidence.max(0.0), rules.ranking.saturation);
         Self { profile, rules, now, confidence }
     }
@@ -43,7 +45,7 @@ impl<'a> Taste<'a> {
     pub fn affinity(&self, facet: FacetKey) -> f32 {
         let Some(memory) = self.profile.facet(facet) else { return 0.0 };
         let half_life = self.rules.half_life.axis_seconds[facet.axis().index()];
-        let sum = decayed(memory.sum, memory.at, self.now, half_life);
+        let sum = decayed_to(memory.sum, memory.at, self.now, half_life);
         saturated(sum, self.rules.ranking.saturation)
     }
 
@@ -57,8 +59,8 @@ impl<'a> Taste<'a> {
     pub fn item(&self, product: ProductKey) -> f32 {
         let Some(memory) = self.profile.product(product) else { return 0.0 };
         let half_life = &self.rules.half_life;
-        let slow = decayed(memory.slow, memory.at, self.now, half_life.item_slow_seconds);
-        let fast = decayed(memory.fast, memory.at, self.now, half_life.item_fast_seconds);
+        let slow = decayed_to(memory.slow, memory.at, self.now, half_life.item_slow_seconds);
+        let fast = decayed_to(memory.fast, memory.at, self.now, half_life.item_fast_seconds);
         let raw = slow.abs().sqrt().copysign(slow) + fast;
         saturated(raw, 1.0)
     }

@@ -27,16 +27,11 @@ pub fn arranged(
     ranking: &mut Ranking,
 ) -> Vec<u32> {
     let hits = window::of(request);
-    let leaving = note_leaving(request, acts, ranking);
-    let mut active: Vec<u32> = Vec::with_capacity(hits.len());
-    active.extend((0..hits.len() as u32).filter(|old| !leaving.contains_hit(*old)));
+    let Parted { active, demoted, hidden } = parted(request, acts, ranking);
     let slots = locked_slots(request, &active, acts, ranking);
     let free = Free::beside(&slots, &active, ranking);
 
-    let mut wish: Vec<usize> = (0..free.hits.len()).collect();
-    let totals: Vec<f32> =
-        free.hits.iter().map(|old| ranking.scores[*old as usize].total()).collect();
-    wish.sort_by(|a, b| totals[*b].total_cmp(&totals[*a]));
+    let mut wish = by_score(&free, ranking);
     if let Some(in_a_row_max) = request.rules.guards.same_brand_in_a_row_max {
         wish = diversified(wish, &free, &slots, hits, in_a_row_max.max(1));
     }
@@ -45,28 +40,36 @@ pub fn arranged(
         wish = capped(wish, &free.slots, places_max);
     }
     let mut order = free.filled(slots, &wish);
-    order.extend(leaving.demoted);
-    order.extend(leaving.hidden);
+    order.extend(demoted);
+    order.extend(hidden);
     order
 }
 
-/// Hits that leave the arrangement, in the upstream's order.
-#[derive(Default)]
-struct Leaving {
+/// The free hits by their scores, highest first; ties keep the upstream's order.
+fn by_score(free: &Free, ranking: &Ranking) -> Vec<usize> {
+    let mut keys: Vec<i64> = Vec::with_capacity(free.hits.len());
+    for (index, old) in free.hits.iter().enumerate() {
+        // as `f32::total_cmp` compares, highest first, but made comparable once a hit
+        let bits = ranking.scores[*old as usize].total().to_bits() as i32;
+        let descending = !(bits ^ (((bits >> 31) as u32) >> 1) as i32);
+        keys.push((i64::from(descending) << 32) | index as i64);
+    }
+    keys.sort_unstable();
+    keys.into_iter().map(|key| key as u32 as usize).collect()
+}
+
+/// The window's hits that are to be arranged, and those that leave the arrangement but not the
+/// list; each in the upstream's order.
+struct Parted {
+    active: Vec<u32>,
     demoted: Vec<u32>,
     hidden: Vec<u32>,
-    removed: Vec<u32>,
 }
 
-impl Leaving {
-    fn contains_hit(&self, old: u32) -> bool {
-        [&self.demoted, &self.hidden, &self.removed].iter().any(|l| l.binary_search(&old).is_ok())
-    }
-}
-
-fn note_leaving(request: &RankRequest<'_>, acts: &Acts, ranking: &mut Ranking) -> Leaving {
-    let mut leaving = Leaving::default();
+fn parted(request: &RankRequest<'_>, acts: &Acts, ranking: &mut Ranking) -> Parted {
     let hits = window::of(request);
+    let active = Vec::with_capacity(hits.len());
+    let mut parted = Parted { active, demoted: Vec::new(), hidden: Vec::new() };
     let rule_of = |list: &[(u32, u32)], old: u32| {
         list.binary_search_by_key(&old, |(hit, _)| *hit).ok().map(|at| list[at].1)
     };
@@ -75,21 +78,23 @@ fn note_leaving(request: &RankRequest<'_>, acts: &Acts, ranking: &mut Ranking) -
         let hold = &mut ranking.holds[old];
         if let Some(rule) = rule_of(&acts.removed, position) {
             *hold = Hold::Removed(rule);
-            leaving.removed.push(position);
         } else if let Some(rule) = rule_of(&acts.hidden, position) {
             *hold = Hold::Hidden(rule);
-            leaving.hidden.push(position);
+            parted.hidden.push(position);
         } else if let Some(rule) = rule_of(&acts.demoted, position) {
             *hold = Hold::Demoted(rule);
-            leaving.demoted.push(position);
+            parted.demoted.push(position);
         } else if hit.in_stock == Some(false) {
             *hold = Hold::OutOfStock;
-            if request.rules.guards.demote_out_of_stock {
-                leaving.demoted.push(position);
+            match request.rules.guards.demote_out_of_stock {
+                true => parted.demoted.push(position),
+                false => parted.active.push(position),
             }
+        } else {
+            parted.active.push(position);
         }
     }
-    leaving
+    parted
 }
 
 /// The places of the arrangement with what is locked there: sponsored hits, then pins, then hits
@@ -159,13 +164,20 @@ struct Free {
 
 impl Free {
     fn beside(slots: &[Option<u32>], active: &[u32], ranking: &Ranking) -> Self {
-        let free = |old: &u32| ranking.holds[*old as usize] == Hold::Free;
         let mut all = Self {
             hits: Vec::with_capacity(active.len()),
             slots: Vec::with_capacity(active.len()),
         };
-        all.hits.extend(active.iter().copied().filter(free));
-        all.slots.extend((0..slots.len()).filter(|slot| slots[*slot].is_none()));
+        for old in active {
+            if ranking.holds[*old as usize] == Hold::Free {
+                all.hits.push(*old);
+            }
+        }
+        for (slot, locked) in slots.iter().enumerate() {
+            if locked.is_none() {
+                all.slots.push(slot);
+            }
+        }
         all
     }
 
@@ -182,7 +194,11 @@ impl Free {
     fn filled(&self, slots: Vec<Option<u32>>, wish: &[usize]) -> Vec<u32> {
         let mut wish = wish.iter().filter_map(|index| self.hits.get(*index).copied());
         let mut order = Vec::with_capacity(slots.len());
-        order.extend(slots.into_iter().filter_map(|locked| locked.or_else(|| wish.next())));
+        for locked in slots {
+            if let Some(old) = locked.or_else(|| wish.next()) {
+                order.push(old);
+            }
+        }
         order
     }
 }
@@ -302,8 +318,31 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::rank::Contributions;
 
     proptest! {
+        #[test]
+        fn the_highest_score_comes_first_and_ties_keep_the_upstreams_order(
+            scores in prop::collection::vec(
+                prop_oneof![
+                    -9.0..9.0_f32,
+                    prop::sample::select(vec![0.0, -0.0, 1.0, f32::MAX, f32::INFINITY, f32::NAN]),
+                ],
+                0..60,
+            ),
+        ) {
+            let mut ranking = Ranking::unmoved(scores.len(), None);
+            for (terms, score) in ranking.scores.iter_mut().zip(&scores) {
+                *terms = Contributions { relevance: *score, ..Contributions::default() };
+            }
+            let hits = ranking.order.clone();
+            let free = Free { slots: (0..hits.len()).collect(), hits };
+            let mut wanted: Vec<usize> = (0..scores.len()).collect();
+            let total = |i: usize| ranking.scores[i].total();
+            wanted.sort_by(|a, b| total(*b).total_cmp(&total(*a)));
+            prop_assert_eq!(by_score(&free, &ranking), wanted);
+        }
+
         #[test]
         fn a_capped_hit_moves_no_further_than_it_may_around_locked_slots(
             gaps in prop::collection::vec(1..4_usize, 1..40),

@@ -108,18 +108,25 @@ fn tiers_by_score(scores: &[(f64, f32)], request: &RankRequest<'_>, ranking: &mu
 fn tiers_by_topic(request: &RankRequest<'_>, intents: &Intents<'_>, ranking: &mut Ranking) {
     let hits = window::of(request);
     let asked = intents.asks_for_something();
-    let by_words = |hit: &Candidate<'_>| asked && intents.is_on_topic(hit.facts);
-    if asked && !hits.iter().any(by_words) {
+    let tiers = &mut ranking.tiers[..hits.len()];
+    for (hit, tier) in hits.iter().zip(&mut *tiers) {
+        *tier = u8::from(!asked || !intents.is_on_topic(hit.facts));
+    }
+    let none_by_words = tiers.iter().all(|tier| *tier == 1);
+    if asked && none_by_words {
+        tiers.fill(0);
         ranking.muted = Some(Muted::OffTopic);
         return;
     }
     let leading = leading_categories(request, hits);
     if !asked && leading.is_empty() {
+        tiers.fill(0);
         return;
     }
-    for (hit, tier) in hits.iter().zip(&mut ranking.tiers) {
-        let by_category = hit.facts.category.is_some_and(|c| leading.contains(&c));
-        *tier = u8::from(!by_words(hit) && !by_category);
+    for (hit, tier) in hits.iter().zip(tiers) {
+        if hit.facts.category.is_some_and(|c| leading.contains(&c)) {
+            *tier = 0;
+        }
     }
 }
 
@@ -156,9 +163,12 @@ impl<'a> Intents<'a> {
     fn of(query: &'a QueryView, hits: &[Candidate<'_>]) -> Self {
         let mut brands = 0_u64;
         if !query.brands.is_empty() {
-            for brand in hits.iter().flat_map(|hit| hit.facts.on_axis(Axis::Brand)) {
-                for (i, named) in query.brands.iter().take(64).enumerate() {
-                    brands |= u64::from(named.facet == brand) << i;
+            // every facet of every hit comes by here
+            for hit in hits {
+                for facet in &hit.facts.facets {
+                    if facet.axis() == Axis::Brand {
+                        brands |= named(query, *facet);
+                    }
                 }
             }
         }
@@ -205,6 +215,12 @@ impl<'a> Intents<'a> {
         };
         hits.iter().map(count).collect()
     }
+}
+
+/// Bit a `query.brands`: named so.
+fn named(query: &QueryView, brand: FacetKey) -> u64 {
+    let brands = query.brands.iter().take(64).enumerate();
+    brands.fold(0, |bits, (i, named)| bits | u64::from(named.facet == brand) << i)
 }
 
 fn is_of(facts: &ProductFacts, brand: &super::query::NamedBrand) -> bool {

@@ -51,17 +51,19 @@ pub fn contributions(
     let hits = window::of(request);
     let weights = &request.rules.ranking.weights;
     let muted = ranking.muted == Some(Muted::OffTopic);
-    let taste = taste.filter(|_| !muted);
     let mut lifts = Lifts::default();
+    let mut personal =
+        taste.filter(|_| !muted).map(|taste| Personal::of(request, taste, &mut lifts));
+    let smoothing = request.rules.ranking.prior.smoothing;
+    let mut priors = (!muted).then(|| request.population.priors(smoothing));
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
         terms.relevance = finite(terms.relevance * weights.relevance);
-        if let Some(taste) = taste {
-            personal(request, (taste, &mut lifts), hit, terms);
+        if let Some(personal) = &mut personal {
+            personal.add(hit, terms);
         }
-        if !muted {
-            let k = request.rules.ranking.prior.smoothing;
-            let prior = request.population.prior_score(hit.facts.key, hit.facts.category, k);
+        if let Some(priors) = &mut priors {
+            let prior = priors.score(hit.facts.key, hit.facts.category);
             terms.prior = finite(prior * weights.prior);
         }
         terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
@@ -77,8 +79,10 @@ struct Lifts([(FacetKey, f32); Self::PLACES]);
 
 impl Default for Lifts {
     fn default() -> Self {
-        // A lift is a finite number, so this one is no facet's.
-        Self([(FacetKey(u64::MAX), f32::NAN); Self::PLACES])
+        let mut places = [(FacetKey(0), 0.0); Self::PLACES];
+        // Every place starts with a key that belongs to another place.
+        places[0].0 = FacetKey(u64::MAX);
+        Self(places)
     }
 }
 
@@ -89,49 +93,65 @@ impl Lifts {
     fn of(&mut self, request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
         // the lowest bits are the axis
         let place = &mut self.0[(facet.0 >> 2) as usize % Self::PLACES];
-        if place.0 != facet || place.1.is_nan() {
+        if place.0 != facet {
             *place = (facet, lift(request, taste, facet));
         }
         place.1
     }
 }
 
-fn personal(
-    request: &RankRequest<'_>,
-    (taste, lifts): (&Taste<'_>, &mut Lifts),
-    hit: &Candidate<'_>,
-    terms: &mut Contributions,
-) {
-    let ranking = &request.rules.ranking;
-    let impact = ranking.impact;
-    terms.item = finite(impact * ranking.weights.item * taste.item(hit.facts.key));
-    let mut counts = [0_u16; 4];
-    for facet in &hit.facts.facets {
-        let axis = facet.axis().index();
-        counts[axis] += 1;
-        terms.facets[axis] += lifts.of(request, taste, *facet);
-    }
-    for axis in Axis::ALL {
-        let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
-        if count > 0 {
-            let cut = (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0);
-            *sum = finite(cut * axis_weight(request, axis));
+/// The personal terms of one list: what its hits share is computed once.
+struct Personal<'a> {
+    request: &'a RankRequest<'a>,
+    taste: &'a Taste<'a>,
+    lifts: &'a mut Lifts,
+    item_weight: f32,
+    /// By `Axis::index`.
+    axis_weights: [f32; 4],
+    price_weight: f32,
+}
+
+impl<'a> Personal<'a> {
+    fn of(request: &'a RankRequest<'a>, taste: &'a Taste<'a>, lifts: &'a mut Lifts) -> Self {
+        let ranking = &request.rules.ranking;
+        let (impact, weights) = (ranking.impact, &ranking.weights);
+        let mut axis_weights = request.rules.facets;
+        axis_weights.iter_mut().for_each(|axis| *axis *= impact * weights.facets);
+        Self {
+            request,
+            taste,
+            lifts,
+            item_weight: impact * weights.item,
+            axis_weights,
+            price_weight: impact * weights.price,
         }
     }
-    if ranking.weights.price != 0.0 {
-        let price = taste.price(hit.facts.category, hit.price.or(hit.facts.price));
-        terms.price = finite(impact * ranking.weights.price * price);
+
+    fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
+        terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+        let mut counts = [0_u16; 4];
+        for facet in &hit.facts.facets {
+            let axis = facet.axis().index();
+            counts[axis] += 1;
+            terms.facets[axis] += self.lifts.of(self.request, self.taste, *facet);
+        }
+        for axis in Axis::ALL {
+            let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
+            if count > 0 {
+                let cut = (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0);
+                *sum = finite(cut * self.axis_weights[axis.index()]);
+            }
+        }
+        if self.request.rules.ranking.weights.price != 0.0 {
+            let price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
+            terms.price = finite(self.price_weight * price);
+        }
     }
 }
 
 /// How much more this shopper likes a facet than is to be expected: `affinity − confidence · base`.
 pub(super) fn lift(request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
     finite(taste.affinity(facet) - taste.confidence() * request.population.base_rate(facet))
-}
-
-fn axis_weight(request: &RankRequest<'_>, axis: Axis) -> f32 {
-    let ranking = &request.rules.ranking;
-    ranking.impact * ranking.weights.facets * request.rules.facets[axis.index()]
 }
 
 /// Only the `slots` most remembered products keep their memory's lift; the others stand by the rest

@@ -45,11 +45,15 @@ impl ShownList {
         natural: bool,
         shown: impl IntoIterator<Item = ProductKey>,
     ) -> Self {
+        let shown = shown.into_iter().take(SHOWN_MAX);
+        // room for all at once, also where the iterator knows no lower bound
+        let mut kept = Vec::with_capacity(shown.size_hint().1.unwrap_or_default());
+        kept.extend(shown);
         Self {
             at,
             query,
             natural,
-            shown: shown.into_iter().take(SHOWN_MAX).collect(),
+            shown: kept.into(),
             clicked: 0,
             inferred: 0,
             scrolled: 0,

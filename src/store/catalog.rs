@@ -76,12 +76,16 @@ impl Catalog {
     pub fn describe(&self, hit: &HitView<'_>, knowledge: &Knowledge) -> Arc<ProductFacts> {
         self.follow(knowledge);
         let key = ProductKey::of(&hit.id);
-        let (digest, said) = (digest_of(hit), said_by(hit));
+        let digest = digest_of(hit);
         let known = self.products.get(&key);
+        // nearly every hit is one described before, in the same words
+        let known = match known {
+            Some(entry) if entry.digest == digest => return entry.facts,
+            known => known,
+        };
+        let said = said_by(hit);
         if let Some(entry) = known
-            && (entry.digest == digest
-                || is_bare(hit)
-                || (said != entry.said && said & !entry.said == 0))
+            && (is_bare(hit) || (said != entry.said && said & !entry.said == 0))
         {
             return entry.facts;
         }

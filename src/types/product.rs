@@ -26,6 +26,7 @@ impl Axis {
     pub const ALL: [Self; 4] = [Self::Category, Self::Brand, Self::Attribute, Self::PriceTier];
 
     /// Position in tables that hold one value an axis.
+    #[inline]
     pub fn index(self) -> usize {
         self as usize
     }
@@ -53,6 +54,7 @@ impl FacetKey {
     }
 
     /// The axis this facet lies on.
+    #[inline]
     pub fn axis(self) -> Axis {
         Axis::ALL[(self.0 & 0b11) as usize]
     }

@@ -96,7 +96,12 @@ impl Profile {
 ///
 /// A `now` before `at` leaves the sum as it is: the past is never inflated.
 pub fn decayed(sum: f32, at: u32, now: Timestamp, half_life_seconds: f32) -> f32 {
-    let age = now.seconds_u32().saturating_sub(at) as f32;
+    decayed_to(sum, at, now.seconds_u32(), half_life_seconds)
+}
+
+/// The same for a `now` in seconds since the epoch.
+pub fn decayed_to(sum: f32, at: u32, now: u32, half_life_seconds: f32) -> f32 {
+    let age = now.saturating_sub(at) as f32;
     sum * (-age / half_life_seconds).exp2()
 }
 
