@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
 
-.PHONY: demo test lint fmt bench load fuzz readme needs
+.PHONY: demo test lint fmt bench load count fuzz readme needs
 
 demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 ends after them
 	cargo run --locked -- demo $(if $(ONCE),--once)
@@ -25,6 +25,11 @@ load: needs ## beside nginx, haproxy and nginx + Lua, under load: ratios and flo
 	.ci/needs python3 wrk nginx haproxy
 	cargo build --locked --release
 	python3 benches/load/load.py $(LOAD)
+
+count: needs ## instructions of the sidecar's own for one request, counted by valgrind
+	.ci/needs python3 valgrind wrk nginx haproxy
+	cargo build --locked --release
+	python3 benches/load/count.py $(COUNT)
 
 fuzz: needs ## the fuzz targets for a minute each; FUZZ_SECONDS=600 for longer
 	LEAFRANK_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --locked --test fuzz
