@@ -11,6 +11,7 @@ use super::doubt::Doubt;
 use super::json::{Json, Kind};
 use super::map::HitMap;
 use super::pointer::Pointer;
+use super::scan::Scan;
 use super::trie::{Node, Visit};
 
 /// One hit of a list.
@@ -110,10 +111,41 @@ pub(super) fn fields_of(map: &HitMap) -> Node {
 pub(super) struct Reading<'h, 'a> {
     pub(super) hit: &'h mut HitView<'a>,
     pub(super) doubt: Option<Doubt>,
+    /// The value passed last was read on the way.
+    pub(super) entered: bool,
 }
 
+/// Marks of values that are these fields and no other.
+const ATTRIBUTES: u64 = 1 << Field::Attributes as u64;
+const TERMS: u64 = 1 << Field::Terms as u64;
+
 impl<'a> Visit<'a> for Reading<'_, 'a> {
+    /// Lists of words are read as they are passed.
+    fn enter(&mut self, marks: u64, leaf: bool, scan: &mut Scan<'a>) -> Result<bool, Doubt> {
+        let words = match marks {
+            _ if !leaf || scan.peek() != b'[' => return Ok(false),
+            ATTRIBUTES => &mut self.hit.attributes,
+            TERMS => &mut self.hit.terms,
+            _ => return Ok(false),
+        };
+        let mut more = scan.open(b']')?;
+        while more {
+            let start = scan.at();
+            scan.skip()?;
+            match Json::passed(scan, start)?.text() {
+                Ok(word) => words.extend(word),
+                Err(doubt) => drop(self.doubt.get_or_insert(doubt)),
+            }
+            more = scan.more(b']')?;
+        }
+        self.entered = true;
+        Ok(true)
+    }
+
     fn take(&mut self, marks: u64, value: Json<'a>) {
+        if std::mem::take(&mut self.entered) {
+            return;
+        }
         let mut left = marks;
         while let Some(field) = FIELDS.get(left.trailing_zeros() as usize) {
             left &= left - 1;

@@ -60,6 +60,31 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, Doubt> {
     std::str::from_utf8(body).map_err(|_| Doubt::InvalidUtf8)
 }
 
+/// A short decimal such as a price, exactly: its digits and the power of ten by which they are
+/// divided are whole numbers that a double holds, so that the one rounding of the division is the
+/// right one (Clinger 1990). `None` for all other numbers.
+fn decimal(text: &[u8]) -> Option<f64> {
+    const TENS: [f64; 10] = [1.0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
+    if text.len() > DECIMAL_MAX {
+        return None;
+    }
+    let (mut digits, mut behind, mut point) = (0_u64, 0, false);
+    for byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                digits = digits * 10 + u64::from(byte - b'0');
+                behind += usize::from(point);
+            }
+            b'.' if !point => point = true,
+            _ => return None,
+        }
+    }
+    Some(digits as f64 / TENS.get(behind)?)
+}
+
+/// Longest text that [`decimal`] reads, in bytes: so many digits are below 2⁵³.
+const DECIMAL_MAX: usize = 10;
+
 impl<'a> Json<'a> {
     /// Checks that `body` is one JSON value with nothing but white space around it.
     ///
@@ -139,7 +164,10 @@ impl<'a> Json<'a> {
     /// A number, or the number that a string holds; nothing if it is not finite.
     pub fn number(self) -> Option<f64> {
         let number: f64 = match self.kind() {
-            Kind::Number => self.text.parse().ok()?,
+            Kind::Number => match decimal(self.text.as_bytes()) {
+                Some(number) => number,
+                None => self.text.parse().ok()?,
+            },
             Kind::Text => self.text().ok()??.trim().parse().ok()?,
             _ => return None,
         };
@@ -321,6 +349,19 @@ mod tests {
 
     fn at(text: &str) -> Pointer {
         Pointer::parse(text).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_short_decimal_is_the_number_that_the_standard_library_reads(
+            text in "(0|[1-9][0-9]{0,6})(\\.[0-9]{1,6})?([eE]-?[0-9])?",
+        ) {
+            let read = Json::parse(text.as_bytes()).unwrap().number();
+            proptest::prop_assert_eq!(read, text.parse::<f64>().ok(), "{}", text);
+            if let Some(decimal) = decimal(text.as_bytes()) {
+                proptest::prop_assert_eq!(decimal.to_bits(), text.parse::<f64>().unwrap().to_bits());
+            }
+        }
     }
 
     #[test]

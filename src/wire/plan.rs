@@ -135,7 +135,7 @@ impl HitPlan {
     /// [`Doubt::DuplicateKey`] or [`Doubt::LoneSurrogate`] in a mapped member.
     pub fn read<'a>(&self, value: Json<'a>) -> Result<HitView<'a>, Doubt> {
         let mut hit = HitView { span: span(value.span())?, raw: value.raw(), ..HitView::default() };
-        let mut reading = Reading { hit: &mut hit, doubt: None };
+        let mut reading = Reading { hit: &mut hit, doubt: None, entered: false };
         walk(&mut Scan::new(value.raw()), &self.hit, &mut reading)?;
         reading.doubt.map_or(Ok(hit), Err)
     }
@@ -164,7 +164,7 @@ struct Decoding<'p, 'a> {
 }
 
 impl<'a> Visit<'a> for Decoding<'_, 'a> {
-    fn enter(&mut self, marks: u64, scan: &mut Scan<'a>) -> Result<bool, Doubt> {
+    fn enter(&mut self, marks: u64, _: bool, scan: &mut Scan<'a>) -> Result<bool, Doubt> {
         if marks & LIST == 0 || scan.peek() != b'[' {
             return Ok(false);
         }
@@ -231,9 +231,9 @@ impl<'p, 'a> Decoding<'p, 'a> {
         shape: &mut Shape<'p, 'a>,
     ) -> Result<Option<Doubt>, Doubt> {
         let start = scan.at();
-        let mut reading = Reading { hit, doubt: None };
+        let mut reading = Reading { hit, doubt: None, entered: false };
         walk_alike(scan, &self.plan.hit, &mut reading, shape)?;
-        let Reading { hit, doubt } = reading;
+        let Reading { hit, doubt, .. } = reading;
         hit.span = span(start..scan.at())?;
         hit.raw = scan.since(start)?;
         Ok(doubt.or_else(|| hit.id.is_empty().then_some(Doubt::MissingId)))

@@ -92,7 +92,7 @@ impl<'a> Scan<'a> {
     #[inline(always)]
     pub(super) fn again(&mut self, known: &str) -> bool {
         let here = self.text.as_bytes().get(self.at..self.at + known.len());
-        let same = here == Some(known.as_bytes());
+        let same = here.is_some_and(|here| token::same(here, known.as_bytes()));
         if same {
             self.step(known.len());
         }

@@ -92,8 +92,9 @@ impl<'n, 'a> Shape<'n, 'a> {
 
 /// What is told about the values on the way.
 pub(super) trait Visit<'a> {
-    /// A marked value starts at the cursor; true when the visitor has passed it itself.
-    fn enter(&mut self, _marks: u64, _scan: &mut Scan<'a>) -> Result<bool, Doubt> {
+    /// An array or object that is marked starts at the cursor, and no pointer goes on below it if
+    /// it is a leaf; true when the visitor has passed it itself.
+    fn enter(&mut self, _marks: u64, _leaf: bool, _scan: &mut Scan<'a>) -> Result<bool, Doubt> {
         Ok(false)
     }
 
@@ -154,6 +155,12 @@ impl Node {
 
     fn branches(&self) -> bool {
         !self.children.is_empty() || self.any.is_some()
+    }
+
+    /// Is a value that starts with `byte` marked here, and neither entered nor gone through?
+    #[inline(always)]
+    fn is_plain_leaf(&self, byte: u8) -> bool {
+        self.marks != 0 && byte != b'[' && byte != b'{'
     }
 
     /// The place below `key`, with a bit that tells it from its siblings (0 for `*`).
@@ -223,7 +230,7 @@ pub(super) fn walk<'a>(
     visit: &mut impl Visit<'a>,
 ) -> Result<(), Doubt> {
     let start = scan.at();
-    if node.marks == 0 || !visit.enter(node.marks, scan)? {
+    if node.marks == 0 || !visit.enter(node.marks, !node.branches(), scan)? {
         match scan.peek() {
             b'{' if node.branches() => object(scan, node, visit, None)?,
             b'[' if node.branches() => array(scan, node, visit)?,
@@ -275,9 +282,15 @@ fn object<'n, 'a>(
                     visit.twice()?;
                 }
                 seen |= bit;
-                visit.down(Step::Key(key));
-                walk(scan, below, visit)?;
-                visit.up();
+                if below.is_plain_leaf(scan.peek()) {
+                    let start = scan.at();
+                    scan.skip()?;
+                    visit.take(below.marks, Json::passed(scan, start)?);
+                } else {
+                    visit.down(Step::Key(key));
+                    walk(scan, below, visit)?;
+                    visit.up();
+                }
             }
             None => scan.skip()?,
         }
