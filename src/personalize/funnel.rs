@@ -102,7 +102,8 @@ impl Funnel {
     }
 
     /// Counts one search in every stage that it came through. `known`: who asks is named, and has a
-    /// profile; `seen`: `None` where the reply was not read.
+    /// profile; `seen`: `None` where the reply was not read to its end, and then the reason alone
+    /// tells how far it came.
     pub(super) fn count(&self, why: Option<FailOpen>, known: (bool, bool), seen: Option<Seen>) {
         let lost = match why {
             None => None,
@@ -111,16 +112,16 @@ impl Funnel {
                 lost => lost,
             },
         };
-        let holds = |stage: Stage| {
-            lost != Some(stage)
-                && match stage {
-                    Stage::Decoded => seen.is_some(),
-                    Stage::Identified => known.0,
-                    Stage::Profile => known.1,
-                    Stage::Facets => seen.is_some_and(|seen| seen.facets),
-                    Stage::Searches | Stage::Allowed => true,
-                    Stage::Changed => why.is_none(),
-                }
+        let holds = |stage: Stage| match (lost, seen) {
+            (Some(lost), _) if stage == lost => false,
+            (lost, None) => lost.is_some_and(|lost| stage < lost),
+            (_, Some(seen)) => match stage {
+                Stage::Identified => known.0,
+                Stage::Profile => known.1,
+                Stage::Facets => seen.facets,
+                Stage::Searches | Stage::Decoded | Stage::Allowed => true,
+                Stage::Changed => why.is_none(),
+            },
         };
         for stage in Stage::ALL.into_iter().take_while(|stage| holds(*stage)) {
             self.0[stage as usize].inc();
@@ -165,7 +166,10 @@ mod tests {
             (Some(FailOpen::NoEvidence), (true, false), seen, 3),
             (Some(FailOpen::NoSubject), (false, false), seen, 2),
             (Some(FailOpen::Doubt(Doubt::NotJson)), both, None, 1),
-            (Some(FailOpen::NoSubject), (false, false), None, 1),
+            // Not read to the end: lost where the reason says, not at a map that may be right.
+            (Some(FailOpen::RankSpent), both, None, 5),
+            (Some(FailOpen::Tripped), (false, false), None, 5),
+            (Some(FailOpen::HoldSpent), both, None, 1),
             (Some(FailOpen::SortChosen), both, None, 0),
             (Some(FailOpen::OptedOut), both, None, 0),
         ] {

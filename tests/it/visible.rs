@@ -190,6 +190,19 @@ async fn the_leak_of_a_route_in_shadow_is_its_mode() {
 }
 
 #[tokio::test]
+async fn the_leak_of_a_spent_budget_is_the_budget_and_not_the_map_of_the_hits() {
+    let (_shop, sidecar) = running("mode: on\nlimits: {rank_us: 1}").await;
+    let ann = Shopper::of(&sidecar, "ann");
+    ann.likes_oat_milk().await;
+    for _ in 0..5 {
+        assert_eq!(ann.search("milk").await.outcome(), "bypass; reason=rank_spent");
+    }
+    let page = status(&sidecar).await;
+    assert!(page.contains("loses 5 of 5 searches before \"allowed\" (rank_spent)"), "{page}");
+    assert!(page.contains("setting: limits.rank_us"), "{page}");
+}
+
+#[tokio::test]
 async fn an_operator_who_is_not_one_is_told_what_is_missing() {
     let (_shop, sidecar) = running("mode: on").await;
     let mut twice = Command::new(env!("CARGO_BIN_EXE_leafrank"));
