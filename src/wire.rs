@@ -14,6 +14,7 @@
 //! `plan` (what callers read), `splice` and `edit` (what callers write).
 
 pub mod encoding;
+pub mod weaviate;
 
 mod doubt;
 mod edit;
