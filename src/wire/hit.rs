@@ -116,8 +116,14 @@ pub(super) struct Reading<'h, 'a> {
 }
 
 /// Marks of values that are these fields and no other.
+const ID: u64 = 1 << Field::Id as u64;
+const NAME: u64 = 1 << Field::Name as u64;
+const CATEGORY: u64 = 1 << Field::Category as u64;
+const BRAND: u64 = 1 << Field::Brand as u64;
 const ATTRIBUTES: u64 = 1 << Field::Attributes as u64;
 const TERMS: u64 = 1 << Field::Terms as u64;
+/// Room made for the words of a list.
+const WORDS_AHEAD: usize = 4;
 
 impl<'a> Visit<'a> for Reading<'_, 'a> {
     /// Lists of words are read as they are passed.
@@ -129,12 +135,20 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
             _ => return Ok(false),
         };
         let mut more = scan.open(b']')?;
+        if more {
+            words.reserve(WORDS_AHEAD);
+        }
         while more {
-            let start = scan.at();
-            scan.skip()?;
-            match Json::passed(scan, start)?.text() {
-                Ok(word) => words.extend(word),
-                Err(doubt) => drop(self.doubt.get_or_insert(doubt)),
+            match scan.plain_string() {
+                Some(word) => words.push(Cow::Borrowed(word)),
+                None => {
+                    let start = scan.at();
+                    scan.skip()?;
+                    match Json::passed(scan, start)?.text() {
+                        Ok(word) => words.extend(word),
+                        Err(doubt) => drop(self.doubt.get_or_insert(doubt)),
+                    }
+                }
             }
             more = scan.more(b']')?;
         }
@@ -153,6 +167,27 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
                 self.doubt.get_or_insert(doubt);
             }
         }
+    }
+
+    #[inline(always)]
+    fn word(&mut self, marks: u64, value: Json<'a>) -> bool {
+        let Some(word) = value.word() else { return false };
+        let hit = &mut *self.hit;
+        let place = match marks {
+            NAME => &mut hit.name,
+            CATEGORY => &mut hit.category,
+            BRAND => &mut hit.brand,
+            ID if hit.id.is_empty() => {
+                hit.id = Cow::Borrowed(word);
+                return true;
+            }
+            _ => return false,
+        };
+        let is_first = place.is_none();
+        if is_first {
+            *place = Some(Cow::Borrowed(word));
+        }
+        is_first
     }
 
     fn twice(&mut self) -> Result<(), Doubt> {

@@ -57,7 +57,7 @@ pub(super) fn text_of(body: &[u8]) -> Result<&str, Doubt> {
     if body.starts_with("\u{feff}".as_bytes()) {
         return Err(Doubt::ByteOrderMark);
     }
-    std::str::from_utf8(body).map_err(|_| Doubt::InvalidUtf8)
+    simdutf8::basic::from_utf8(body).map_err(|_| Doubt::InvalidUtf8)
 }
 
 /// A short decimal such as a price, exactly: its digits and the power of ten by which they are
@@ -110,6 +110,25 @@ impl<'a> Json<'a> {
         Ok(Self { text: scan.since(start)?, start, plain: scan.is_plain() })
     }
 
+    /// The string, number or literal with which `rest` starts and behind which is `behind`, both ends
+    /// of the cursor's text.
+    #[inline(always)]
+    pub(super) fn leaf(
+        scan: &Scan<'a>,
+        rest: &[u8],
+        behind: &[u8],
+        plain: bool,
+    ) -> Result<Self, Doubt> {
+        let (start, text) = scan.between(rest, behind)?;
+        Ok(Self { text, start, plain })
+    }
+
+    /// The inside of a string that is known to have no escapes.
+    #[inline(always)]
+    pub(super) fn word(self) -> Option<&'a str> {
+        if self.plain { self.text.get(1..self.text.len() - 1) } else { None }
+    }
+
     /// The same value, whose text was scanned by itself, in the body around it.
     fn moved(self, offset: usize) -> Self {
         Self { start: offset + self.start, ..self }
@@ -150,11 +169,7 @@ impl<'a> Json<'a> {
         match self.kind() {
             Kind::Text => {
                 let quoted = self.text.get(1..self.text.len() - 1).ok_or(Doubt::NotJson)?;
-                if self.plain {
-                    Ok(Some(Cow::Borrowed(quoted)))
-                } else {
-                    unescape(quoted).map(Some)
-                }
+                if self.plain { Ok(Some(Cow::Borrowed(quoted))) } else { unescape(quoted).map(Some) }
             }
             Kind::Number | Kind::Bool => Ok(Some(Cow::Borrowed(self.text))),
             Kind::Null | Kind::Array | Kind::Object => Ok(None),

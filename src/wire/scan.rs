@@ -87,16 +87,37 @@ impl<'a> Scan<'a> {
         Ok(Quoted { text, escaped })
     }
 
-    /// Passes `known`, the text of a key and its colon as passed before, if it stands at the cursor
-    /// again; the cursor then stands at the value.
+    /// What is left from the cursor on.
     #[inline(always)]
-    pub(super) fn again(&mut self, known: &str) -> bool {
-        let here = self.text.as_bytes().get(self.at..self.at + known.len());
-        let same = here.is_some_and(|here| token::same(here, known.as_bytes()));
-        if same {
-            self.step(known.len());
-        }
-        same
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// Moves the cursor to where only `rest` is left.
+    #[inline(always)]
+    pub(super) fn go_on(&mut self, rest: &[u8]) {
+        self.at = self.text.len().saturating_sub(rest.len());
+    }
+
+    /// What stands between two ends of the text, and where it starts.
+    #[inline(always)]
+    pub(super) fn between(&self, rest: &[u8], behind: &[u8]) -> Result<(usize, &'a str), Doubt> {
+        let start = self.text.len().saturating_sub(rest.len());
+        let end = self.text.len().saturating_sub(behind.len());
+        Ok((start, self.text.get(start..end).ok_or(Doubt::NotJson)?))
+    }
+
+    /// Counts a bracket that was passed elsewhere.
+    #[inline(always)]
+    pub(super) fn deepen(&mut self) -> Result<(), Doubt> {
+        self.depth += 1;
+        if self.depth > DEPTH_MAX { Err(Doubt::TooDeep) } else { Ok(()) }
+    }
+
+    /// Passes white space.
+    #[inline(always)]
+    pub(super) fn settle(&mut self) {
+        self.step(0);
     }
 
     /// After a value: true when another follows, false when the array or object closes here.
@@ -132,6 +153,22 @@ impl<'a> Scan<'a> {
             _ => scalar(bytes, self.at)?,
         };
         Ok(())
+    }
+
+    /// Passes the string without escapes at the cursor, if there is one; answers its inside.
+    #[inline(always)]
+    pub(super) fn plain_string(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if token::byte(bytes, self.at) != b'"' {
+            return None;
+        }
+        let end = token::plain(bytes, self.at + 1);
+        if token::byte(bytes, end) != b'"' {
+            return None;
+        }
+        let inside = self.text.get(self.at + 1..end)?;
+        self.at = end + 1;
+        Some(inside)
     }
 
     /// Whether the value skipped last is a string without escapes.

@@ -13,6 +13,7 @@ use super::json::Json;
 use super::pointer::Pointer;
 use super::scan::{Quoted, Scan};
 use super::text::unescape;
+use super::token;
 
 /// A place that pointers pass through or lead to.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +34,9 @@ struct Child {
 
 const SLOTS: usize = 32;
 
-/// The keys of the object passed last, as a guess at those of the next one: the hits of a list are
-/// alike, and a key that is there byte for byte again was checked and looked up before.
+/// How the object passed last was written, as a guess at the next one: the hits of a list are alike.
+/// What stands between two values (a comma, a key, a colon) and is there byte for byte again was
+/// checked and looked up before.
 #[derive(Debug, Default)]
 pub(super) struct Shape<'n, 'a> {
     members: Vec<Member<'n, 'a>>,
@@ -42,53 +44,15 @@ pub(super) struct Shape<'n, 'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Member<'n, 'a> {
-    /// From the opening quote of the key to its value.
-    text: &'a str,
+    /// From the end of the value before, or from the opening brace, to the value.
+    lead: &'a str,
     key: Quoted<'a>,
-    below: Below<'n>,
+    /// Where the key leads, with a bit that tells it from its siblings.
+    below: Option<(u64, &'n Node)>,
 }
-
-/// Where a key leads, with a bit that tells it from its siblings.
-type Below<'n> = Option<(u64, &'n Node)>;
 
 /// Keys guessed at in one object.
 const GUESSES_MAX: usize = 64;
-
-impl<'n, 'a> Shape<'n, 'a> {
-    /// Reads the `index`th key of an object of `node`, and where it leads.
-    #[inline(always)]
-    fn key(
-        &mut self,
-        index: usize,
-        scan: &mut Scan<'a>,
-        node: &'n Node,
-    ) -> Result<(Quoted<'a>, Below<'n>), Doubt> {
-        if let Some(member) = self.members.get(index)
-            && scan.again(member.text)
-        {
-            return Ok((member.key, member.below));
-        }
-        self.learn(index, scan, node)
-    }
-
-    fn learn(
-        &mut self,
-        index: usize,
-        scan: &mut Scan<'a>,
-        node: &'n Node,
-    ) -> Result<(Quoted<'a>, Below<'n>), Doubt> {
-        let start = scan.at();
-        let key = scan.key()?;
-        let below = node.below_key(key);
-        let member = Member { text: scan.since(start)?, key, below };
-        match self.members.get_mut(index) {
-            Some(known) => *known = member,
-            None if index < GUESSES_MAX => self.members.push(member),
-            None => {}
-        }
-        Ok((key, below))
-    }
-}
 
 /// What is told about the values on the way.
 pub(super) trait Visit<'a> {
@@ -100,6 +64,11 @@ pub(super) trait Visit<'a> {
 
     /// A marked value was passed.
     fn take(&mut self, marks: u64, value: Json<'a>);
+
+    /// The same for the commonest values; false when it is left to [`Visit::take`].
+    fn word(&mut self, _marks: u64, _value: Json<'a>) -> bool {
+        false
+    }
 
     /// A key that matters is there twice.
     fn twice(&mut self) -> Result<(), Doubt> {
@@ -232,7 +201,7 @@ pub(super) fn walk<'a>(
     let start = scan.at();
     if node.marks == 0 || !visit.enter(node.marks, !node.branches(), scan)? {
         match scan.peek() {
-            b'{' if node.branches() => object(scan, node, visit, None)?,
+            b'{' if node.branches() => object(scan, node, visit)?,
             b'[' if node.branches() => array(scan, node, visit)?,
             _ => scan.skip()?,
         }
@@ -243,61 +212,127 @@ pub(super) fn walk<'a>(
     Ok(())
 }
 
-/// Passes an object at the cursor, guessing its keys by those of the one before; any other value as
-/// [`walk`] does.
+/// Passes an object at the cursor, guessing that it is written like the one before; any other value
+/// as [`walk`] does.
 pub(super) fn walk_alike<'n, 'a>(
     scan: &mut Scan<'a>,
     node: &'n Node,
     visit: &mut impl Visit<'a>,
     shape: &mut Shape<'n, 'a>,
 ) -> Result<(), Doubt> {
-    if node.marks != 0 || scan.peek() != b'{' || !node.branches() {
+    if node.marks != 0 || scan.peek() != b'{' || !node.branches() || node.any.is_some() {
         return walk(scan, node, visit);
     }
-    object(scan, node, visit, Some(shape))
+    let mut seen = 0;
+    let mut index = guessed(scan, &shape.members, &mut seen, visit)?;
+    while let Some(member) = member(scan, node, index == 0)? {
+        match shape.members.get_mut(index) {
+            Some(known) => *known = member,
+            None if index < GUESSES_MAX => shape.members.push(member),
+            None => {}
+        }
+        index += 1;
+        value(scan, &member, &mut seen, visit)?;
+    }
+    Ok(())
 }
 
-fn object<'n, 'a>(
+/// Passes the leading members that are written as in `known`; answers how many these are.
+fn guessed<'a>(
+    scan: &mut Scan<'a>,
+    known: &[Member<'_, 'a>],
+    seen: &mut u64,
+    visit: &mut impl Visit<'a>,
+) -> Result<usize, Doubt> {
+    let mut rest = scan.rest();
+    for (index, member) in known.iter().enumerate() {
+        let Some(behind) = token::behind(rest, member.lead.as_bytes()) else {
+            scan.go_on(rest);
+            return Ok(index);
+        };
+        rest = behind;
+        if index == 0 {
+            scan.deepen()?;
+        }
+        let Some((behind, plain)) = token::leaf(rest) else {
+            // an array, an object, or something odd
+            scan.go_on(rest);
+            scan.settle();
+            value(scan, member, seen, visit)?;
+            rest = scan.rest();
+            continue;
+        };
+        if let Some((bit, below)) = member.below
+            && below.marks != 0
+        {
+            if *seen & bit != 0 {
+                visit.twice()?;
+            }
+            *seen |= bit;
+            let value = Json::leaf(scan, rest, behind, plain)?;
+            if !visit.word(below.marks, value) {
+                visit.take(below.marks, value);
+            }
+        }
+        rest = behind;
+    }
+    scan.go_on(rest);
+    Ok(known.len())
+}
+
+/// Passes the opening brace or the comma, the key and the colon of a member; `None` at the end.
+fn member<'n, 'a>(
     scan: &mut Scan<'a>,
     node: &'n Node,
+    is_first: bool,
+) -> Result<Option<Member<'n, 'a>>, Doubt> {
+    let start = scan.at();
+    if !if is_first { scan.open(b'}')? } else { scan.more(b'}')? } {
+        return Ok(None);
+    }
+    let key = scan.key()?;
+    Ok(Some(Member { lead: scan.since(start)?, key, below: node.below_key(key) }))
+}
+
+/// Passes a member's value.
+fn value<'a>(
+    scan: &mut Scan<'a>,
+    member: &Member<'_, 'a>,
+    seen: &mut u64,
     visit: &mut impl Visit<'a>,
-    mut shape: Option<&mut Shape<'n, 'a>>,
+) -> Result<(), Doubt> {
+    let Some((bit, below)) = member.below else { return scan.skip() };
+    if *seen & bit != 0 {
+        visit.twice()?;
+    }
+    *seen |= bit;
+    if below.is_plain_leaf(scan.peek()) {
+        let start = scan.at();
+        scan.skip()?;
+        visit.take(below.marks, Json::passed(scan, start)?);
+    } else {
+        visit.down(Step::Key(member.key));
+        walk(scan, below, visit)?;
+        visit.up();
+    }
+    Ok(())
+}
+
+fn object<'a>(
+    scan: &mut Scan<'a>,
+    node: &Node,
+    visit: &mut impl Visit<'a>,
 ) -> Result<(), Doubt> {
     let mut seen = 0;
     let mut keys = Vec::new();
-    let mut index = 0;
-    let mut more = scan.open(b'}')?;
-    while more {
-        let (key, below) = match &mut shape {
-            Some(shape) => shape.key(index, scan, node)?,
-            None => {
-                let key = scan.key()?;
-                (key, node.below_key(key))
-            }
-        };
-        index += 1;
-        match below {
-            Some((bit, below)) => {
-                if seen & bit != 0 {
-                    visit.twice()?;
-                }
-                seen |= bit;
-                if below.is_plain_leaf(scan.peek()) {
-                    let start = scan.at();
-                    scan.skip()?;
-                    visit.take(below.marks, Json::passed(scan, start)?);
-                } else {
-                    visit.down(Step::Key(key));
-                    walk(scan, below, visit)?;
-                    visit.up();
-                }
-            }
-            None => scan.skip()?,
-        }
+    let mut is_first = true;
+    while let Some(member) = member(scan, node, is_first)? {
+        is_first = false;
         if node.any.is_some() {
-            keys.push(unescape(key.text).unwrap_or(Cow::Borrowed(key.text)));
+            let key = member.key.text;
+            keys.push(unescape(key).unwrap_or(Cow::Borrowed(key)));
         }
-        more = scan.more(b'}')?;
+        value(scan, &member, &mut seen, visit)?;
     }
     keys.sort_unstable();
     if keys.windows(2).any(|pair| pair.first() == pair.last()) {

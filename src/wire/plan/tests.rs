@@ -273,6 +273,59 @@ fn a_star_in_a_member_gathers_texts() {
     assert_eq!(hit.attributes, ["vegan", "raw", "local"]);
 }
 
+/// A hit as shops may write it, most of them alike: members left out, doubled, in other words, with
+/// white space, now and then broken.
+fn any_hit() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let often = |usual: &'static str, rare: Vec<&'static str>| {
+        prop_oneof![6 => Just(usual), 1 => proptest::sample::select(rare)]
+    };
+    let space = || often("", vec![" ", "\n  "]);
+    let members = (
+        often("\"sku\":\"A1\"", vec!["\"sku\" :7", "\"sk\\u0075\":\"B\"", "\"sku\":\"\"", "\"id\":1"]),
+        often("\"product_name\":\"Oat Milk\"", vec!["\"product_name\":\"O\\\"a\"", "\"sku\":\"C\""]),
+        often("\"x\":{\"y\":[1,{}]}", vec!["\"x\":{\"y\":[1,{]}", "\"x\": null", "\"x\":nul"]),
+        often("\"dietary_info\":[\"a\",\"b\"]", vec!["\"dietary_info\":\"a\"", "\"dietary_info\":[\"\\ud800\"]"]),
+        often("\"price\":3.25", vec!["\"price\":-0", "\"price\":03", "\"price\":\"4\"", "\"price\":3,\"price\":4"]),
+        often("\"in_stock\":true", vec!["\"in_stock\":false", "\"in_stock\":0"]),
+    );
+    (members, [space(), space(), space()]).prop_map(|((a, b, c, d, e, f), [i, j, k])| {
+        format!("{{{i}{a},{b}{j},{c},{d},{e}{k},{f}}}")
+    })
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_hit_says_the_same_in_a_list_as_alone(
+        hits in proptest::collection::vec(any_hit(), 1..12),
+    ) {
+        let body = format!("{{\"products\":[{}],\"order\":null}}", hits.join(","));
+        let reply = read(&body);
+        let valid = serde_json::from_str::<&serde_json::value::RawValue>(&body).is_ok();
+        if !valid {
+            proptest::prop_assert_eq!(reply, Err(Doubt::NotJson));
+            return Ok(());
+        }
+        let plan = HitPlan::new(&shop_map(), &[]);
+        let alone: Vec<_> =
+            hits.iter().map(|hit| plan.read(Json::parse(hit.as_bytes()).unwrap())).collect();
+        let doubt = alone.iter().find_map(|hit| match hit {
+            Err(doubt) => Some(*doubt),
+            Ok(hit) => hit.id.is_empty().then_some(Doubt::MissingId),
+        });
+        match doubt {
+            Some(doubt) => proptest::prop_assert_eq!(reply, Err(doubt)),
+            None => {
+                let list = reply.unwrap().lists.remove(0);
+                for (together, alone) in list.hits.into_iter().zip(alone) {
+                    let alone = HitView { span: together.span.clone(), ..alone.unwrap() };
+                    proptest::prop_assert_eq!(together, alone);
+                }
+            }
+        }
+    }
+}
+
 /// The shop's captured replies, or nothing (said aloud) where they are not at hand.
 fn captured() -> Vec<(String, String)> {
     let shared =
