@@ -89,9 +89,9 @@ impl Reader<'_> {
             if word != "query" {
                 return Err(self.tokens.unexpected("a query"));
             }
-            self.tokens.next()?;
+            self.tokens.advance()?;
             if let Token::Name(_) = self.tokens.peek()? {
-                self.tokens.next()?;
+                self.tokens.advance()?;
             }
         }
         let mut asked = Asked::default();
@@ -183,7 +183,7 @@ impl Reader<'_> {
 
     fn value(&mut self) -> Result<Value, Fault> {
         self.deeper()?;
-        let value = match self.tokens.next()? {
+        let value = match self.tokens.advance()? {
             Token::Name(word) | Token::Number(word) => Value::Word(word.to_owned()),
             Token::Text(text) => Value::Text(text),
             Token::Mark('{') => Value::Object(self.members('}')?),

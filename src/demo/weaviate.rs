@@ -37,8 +37,8 @@ pub fn uuid_of(sku: &str) -> String {
     let mut id = String::with_capacity(36);
     for (at, byte) in digest.as_ref().iter().take(16).enumerate() {
         let byte = match at {
-            6 => byte & 0x0f | 0x50,
-            8 => byte & 0x3f | 0x80,
+            6 => (byte & 0x0f) | 0x50,
+            8 => (byte & 0x3f) | 0x80,
             _ => *byte,
         };
         if matches!(at, 4 | 6 | 8 | 10) {

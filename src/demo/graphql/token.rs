@@ -32,13 +32,13 @@ impl<'q> Tokens<'q> {
     /// The next word, which stays.
     pub(super) fn peek(&mut self) -> Result<Token<'q>, Fault> {
         let at = self.at;
-        let token = self.next();
+        let token = self.advance();
         self.at = at;
         token
     }
 
     /// The next word.
-    pub(super) fn next(&mut self) -> Result<Token<'q>, Fault> {
+    pub(super) fn advance(&mut self) -> Result<Token<'q>, Fault> {
         self.skip();
         self.began = self.at;
         let rest = self.rest();
@@ -65,14 +65,14 @@ impl<'q> Tokens<'q> {
     }
 
     pub(super) fn name(&mut self) -> Result<&'q str, Fault> {
-        match self.next()? {
+        match self.advance()? {
             Token::Name(name) => Ok(name),
             _ => Err(self.unexpected("a name")),
         }
     }
 
     pub(super) fn mark(&mut self, mark: char) -> Result<(), Fault> {
-        if self.next()? == Token::Mark(mark) {
+        if self.advance()? == Token::Mark(mark) {
             Ok(())
         } else {
             Err(self.unexpected(&format!("'{mark}'")))
@@ -83,7 +83,7 @@ impl<'q> Tokens<'q> {
     pub(super) fn takes(&mut self, mark: char) -> Result<bool, Fault> {
         let comes = self.peek()? == Token::Mark(mark);
         if comes {
-            self.next()?;
+            self.advance()?;
         }
         Ok(comes)
     }
