@@ -151,13 +151,17 @@ fn property(product: &Product, name: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower_service::Service;
+
     use super::super::catalog::Catalog;
     use super::*;
 
     async fn ask(query: &str) -> (StatusCode, String) {
-        let shop = Shop::open(Catalog::ours()).unwrap();
-        let body = Bytes::from(json!({"query": query}).to_string());
-        let reply = answer(State(shop), body).await;
+        let mut shop = super::super::router(Catalog::ours()).unwrap();
+        let body = Body::from(json!({"query": query}).to_string());
+        let reply = shop.call(Request::post("/v1/graphql").body(body).unwrap()).await.unwrap();
         let status = reply.status();
         let body = axum::body::to_bytes(reply.into_body(), 10 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
