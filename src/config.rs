@@ -163,6 +163,8 @@ pub struct Upstream {
     pub idle_connections_max: usize,
     /// Time between health checks; zero = none.
     pub health_interval: Duration,
+    /// An HTTP/2 connection with calls under way that is silent for this is pinged; zero = never.
+    pub silence: Duration,
 }
 
 /// One address of the shop.

@@ -1,10 +1,10 @@
 //! Floor 6, the demo shop: a small grocery shop in this process that speaks LeafLoaf's contract.
 //!
 //! In: a [`Catalog`] (ours, or LeafLoaf's own files) and a listener. Out: search, order and
-//! tracking as LeafLoaf answers them, and a product page and cart of our own. It is an upstream
-//! like any other: it knows nothing of the sidecar, ranks by text alone and learns nothing. Never
-//! part of the data plane; built only with the feature `demo`. Limits: request bodies of 256 KiB,
-//! 10,000 carts of 100 lines.
+//! tracking as LeafLoaf answers them, a product page and cart of our own, and Weaviate's `Get` over
+//! GraphQL. It is an upstream like any other: it knows nothing of the sidecar, ranks by text alone
+//! and learns nothing. Never part of the data plane; built only with the feature `demo`. Limits:
+//! request bodies of 256 KiB, 10,000 carts of 100 lines.
 
 use std::future::Future;
 
@@ -16,12 +16,14 @@ pub mod cart;
 pub mod catalog;
 #[cfg(test)]
 mod contract;
+pub mod graphql;
 pub mod index;
 mod leafloaf;
 pub mod reply;
 mod request;
 pub mod shop;
 pub mod table;
+pub mod weaviate;
 
 /// Why the demo shop cannot run.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@
 //! `hold` keep bytes back within limits, `body` streams, `tunnel` carries upgraded connections,
 //! `caching` keeps personal replies out of shared caches, `watched` reads the client for `sniff`, which
 //! sees what hyper hides, and `idle`, which closes what fell silent; `own` lets our API answer,
-//! `respond` writes our headers, and `shield` keeps our panics from costing an answer.
+//! `respond` writes our headers, `grpc` words our failures for its clients, and `shield` keeps our panics from costing an answer.
 
 pub mod pipeline;
 
@@ -16,6 +16,7 @@ pub mod engine;
 mod exchange;
 mod forward;
 mod framing;
+mod grpc;
 mod hold;
 mod idle;
 mod own;

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -94,6 +95,17 @@ const H2_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// small frames a peer may send ahead of a slow reader before it calls that an attack and ends the
 /// connection with every call on it; the shop is no attacker.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
+
+/// How long the shop may take to answer a ping: gRPC's own default.
+const PING_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Is a body with these headers gRPC's? What browsers send (`application/grpc-web`) is not: it needs
+/// no HTTP/2, and servers take it where they take HTTP/1.1.
+pub fn speaks_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE);
+    let rest = kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
 
 /// Which HTTP/1.1 connections may carry a request.
 #[derive(Clone, Copy)]
@@ -211,9 +223,7 @@ impl<B: ShopBody> Shop<B> {
         match self.settings.protocol {
             UpstreamProtocol::Http1 => false,
             UpstreamProtocol::Http2 => true,
-            UpstreamProtocol::Auto => headers
-                .get(http::header::CONTENT_TYPE)
-                .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")),
+            UpstreamProtocol::Auto => speaks_grpc(headers),
         }
     }
 
@@ -307,6 +317,8 @@ impl<B: ShopBody> Shop<B> {
             .timer(TokioTimer::new())
             .initial_stream_window_size(H2_STREAM_WINDOW_BYTES)
             .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(Some(self.settings.silence).filter(|silence| !silence.is_zero()))
+            .keep_alive_timeout(PING_PATIENCE)
             .handshake(TokioIo::new(io))
             .await
             .map_err(|error| ShopError::Unreachable(error.into()))?;

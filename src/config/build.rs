@@ -27,7 +27,10 @@ pub(super) fn settings(
     let files = Files { beside: file };
     let settings = Settings {
         listen: listen(&raw.listen, &files, &mut check),
-        upstream: upstream(&raw.upstream, &files, &mut check),
+        upstream: Upstream {
+            silence: Duration::from_secs(raw.limits.reply_silence_seconds),
+            ..upstream(&raw.upstream, &files, &mut check)
+        },
         identity: identity(raw, &mut check),
         trust: trust(&raw.trust, &files, &mut check),
         routes: build_route::all(raw, &mut check),
@@ -162,6 +165,7 @@ fn upstream(raw: &RawUpstream, files: &Files<'_>, check: &mut Check<'_>) -> Upst
         idle_timeout: Duration::from_millis(raw.idle_timeout_ms),
         idle_connections_max: size(raw.idle_connections_max),
         health_interval: Duration::from_millis(raw.health_interval_ms),
+        silence: Duration::ZERO,
     }
 }
 

@@ -23,6 +23,7 @@ use super::catalog::{Catalog, Product};
 use super::index::SearchIndex;
 use super::reply::{self, ProductReply, SearchReply, SearchRun};
 use super::request::{Body, Invalid, SearchRequest};
+use super::weaviate;
 use crate::rules::knowledge::words;
 use crate::types::clock::{Clock, SystemClock};
 
@@ -35,8 +36,8 @@ const SIGNAL_TYPES: [&str; 6] =
 
 /// One demo shop: its catalogue, index and carts.
 pub struct Shop {
-    catalog: Catalog,
-    index: SearchIndex,
+    pub(super) catalog: Catalog,
+    pub(super) index: SearchIndex,
     carts: Carts,
     clock: SystemClock,
 }
@@ -95,6 +96,7 @@ pub fn routes(shop: Arc<Shop>) -> Router {
         .route("/cart/add", post(cart_add))
         .route("/cart/remove", post(cart_remove))
         .route("/cart/checkout", post(cart_check_out))
+        .route("/v1/graphql", post(weaviate::answer))
         .fallback(|| async { detail(StatusCode::NOT_FOUND, "Not Found") })
         .method_not_allowed_fallback(|| async {
             detail(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -160,6 +162,7 @@ async fn root() -> Response {
     let endpoints = json!({
         "health": "/health",
         "search": "POST /api/v1/search",
+        "graphql": "POST /v1/graphql",
         "product": "GET /product/{sku}",
         "cart": "GET /cart, POST /cart/add, /cart/remove, /cart/checkout",
     });

@@ -56,8 +56,8 @@ impl CutFlag {
 pub(crate) struct Bounds {
     /// In all.
     pub(crate) bytes_max: u64,
-    /// Between two pieces.
-    pub(crate) silence: Duration,
+    /// Between two pieces; `None`: without end.
+    pub(crate) silence: Option<Duration>,
     /// When the last piece came.
     pub(crate) since: Instant,
 }
@@ -78,9 +78,9 @@ struct RequestStream {
     ahead: VecDeque<Bytes>,
     rest: Incoming,
     left: u64,
-    silence: Duration,
-    /// When the client has been silent for too long.
-    late: Instant,
+    silence: Option<Duration>,
+    /// When the client has been silent for too long; `None`: never.
+    late: Option<Instant>,
     /// Runs while the client is silent; a body that is there already never starts it. May ring for
     /// an earlier piece's `late`.
     timer: Option<Pin<Box<Sleep>>>,
@@ -105,7 +105,7 @@ impl RequestBody {
         cut: CutFlag,
     ) -> Self {
         let Bounds { bytes_max: left, silence, since } = bounds;
-        let (late, timer) = (since + silence, None);
+        let (late, timer) = (silence.map(|silence| since + silence), None);
         let stream = RequestStream { ahead, rest, left, silence, late, timer, cut };
         Self(Request::Stream(Box::new(stream)))
     }
@@ -159,7 +159,7 @@ impl Body for RequestBody {
 impl RequestStream {
     /// Ready once nothing has come until `late`.
     fn silent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let late = self.late;
+        let Some(late) = self.late else { return Poll::Pending };
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(late)));
         ready!(timer.as_mut().poll(cx));
         while timer.deadline() < late {
@@ -196,7 +196,7 @@ impl RequestStream {
                 }
             }
             if is_fresh {
-                self.late = Instant::now() + self.silence;
+                self.late = self.silence.map(|silence| Instant::now() + silence);
             }
         }
         Poll::Ready(frame)

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::body::{Bounds, Cut, CutFlag, ReplyBody, RequestBody};
 use super::framing::{self, Hop};
 use super::pipeline::Pipeline;
-use super::{respond, trace, tunnel};
+use super::{grpc, respond, trace, tunnel};
 use crate::client::shop::{Repeat, ShopError};
 use crate::config::Limits;
 
@@ -50,8 +50,8 @@ impl Outgoing {
             return Self::whole(head, None);
         }
         let cut = CutFlag::default();
-        let bounds =
-            Bounds { bytes_max: limits.request_bytes_cap(), silence: limits.body_timeout, since };
+        let silence = (!grpc::is_call(&head)).then_some(limits.body_timeout);
+        let bounds = Bounds { bytes_max: limits.request_bytes_cap(), silence, since };
         let body = RequestBody::stream(ahead, rest, bounds, cut.clone());
         Self { head, body, cut }
     }

@@ -23,7 +23,7 @@ use super::framing::{self, Hop};
 use super::idle::Activity;
 use super::shield::shielded;
 use super::sniff::Seen;
-use super::{own, peek, respond};
+use super::{grpc, own, peek, respond};
 use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
@@ -96,12 +96,17 @@ impl Pipeline {
     ) -> Response<ReplyBody> {
         let in_flight = (self.lifecycle.enter(), connection.activity.begin());
         let version = head.version;
+        let is_call = grpc::is_call(&head);
         let conflict = connection.seen.conflict(&head.headers);
         let mut reply = self.answer(head, body, connection.hop).await;
         if conflict || !self.lifecycle.is_ready() {
             reply = closing(reply, version);
         }
         self.metrics.requests.with_label_values(&[class_of(reply.status())]).inc();
+        if is_call {
+            // A stream of calls may be silent for hours; whether the peers live, pings tell.
+            return grpc::worded(reply).map(|body| body.counted(in_flight));
+        }
         let silence = self.limits().reply_silence;
         reply.map(|body| body.counted(in_flight).patient(silence, &self.limit_hits))
     }

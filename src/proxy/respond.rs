@@ -16,11 +16,19 @@ use crate::types::ids::QueryId;
 const X_LEAFRANK: HeaderName = HeaderName::from_static("x-leafrank");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// Marks a reply as our own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ours {
+    /// Why there is none of the shop.
+    pub(crate) reason: &'static str,
+}
+
 /// A reply of our own: `status`, one JSON object, the reason in a header.
-pub(crate) fn error(status: StatusCode, reason: &str) -> Response<ReplyBody> {
+pub(crate) fn error(status: StatusCode, reason: &'static str) -> Response<ReplyBody> {
     let text = format!("{{\"error\":\"{reason}\",\"from\":\"leafrank\"}}\n");
     let mut reply = Response::new(ReplyBody::whole(Bytes::from(text), None));
     *reply.status_mut() = status;
+    reply.extensions_mut().insert(Ours { reason });
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     name_us(headers, reason);

@@ -11,6 +11,7 @@ pub mod shopper;
 pub mod sidecar;
 pub mod siege;
 pub mod tls;
+pub mod weaviate;
 pub mod wire;
 
 pub use client::{Reply, exchange, get, post};

@@ -38,3 +38,6 @@ mod trust;
 mod upgrades;
 mod upstreams;
 mod visible;
+mod weaviate;
+mod weaviate_clients;
+mod weaviate_streams;
