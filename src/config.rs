@@ -249,6 +249,12 @@ pub enum Source {
     Query(String),
     /// `path:sku`, a `{sku}` segment of the route's path.
     Path(String),
+    /// `jwt:sub`, a claim of the token in `Authorization: Bearer …`. Its signature is not checked.
+    Jwt(String),
+    /// `baggage:user.id`, a member of W3C baggage.
+    Baggage(String),
+    /// `tenant`: the tenant that a Weaviate search names.
+    Tenant,
 }
 
 /// Which request is what.
@@ -287,6 +293,7 @@ impl Route {
         let mut places = identity.user.iter().chain(&identity.session);
         places.any(Source::needs_body)
             || match &self.kind {
+                RouteKind::Search(search) if search.wire != Wire::Json => true,
                 RouteKind::Search(search) => {
                     let sort = search.sort.iter().map(|parameter| &parameter.source);
                     search.query.iter().chain(sort).any(Source::needs_body)
@@ -315,6 +322,8 @@ pub enum RouteKind {
 pub struct SearchRoute {
     /// What is done with the order.
     pub mode: Mode,
+    /// How requests and replies are written.
+    pub wire: Wire,
     /// Where the query is.
     pub query: Vec<Source>,
     /// Parameters that choose an order, each with the values that mean "by relevance".
@@ -361,6 +370,33 @@ impl Mode {
         let names = ["off", "shadow", "on", "annotate"];
         let mut named = modes.into_iter().zip(names);
         named.find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(mode, _)| mode)
+    }
+}
+
+/// How a search and its reply are written.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Wire {
+    /// JSON of any shape: the route's map says where things are.
+    Json,
+    /// Weaviate's GraphQL: each list under `data.Get` is a search of its own.
+    Graphql,
+    /// Weaviate's gRPC search.
+    Grpc,
+    /// Weaviate's REST search.
+    Rest,
+}
+
+impl Wire {
+    /// Where lists are, where that is not up to the shop.
+    pub fn lists(self) -> Option<&'static str> {
+        match self {
+            Self::Json => None,
+            Self::Graphql => Some("/data/Get/*"),
+            Self::Grpc | Self::Rest => Some("/results"),
+        }
     }
 }
 

@@ -143,13 +143,15 @@ impl<'a, 't> At<'a, '_, 't> {
         let only_if = self.conditions(&raw.only_if);
         let mut place = self.below("hits");
         let hits = place.hit_map(&raw.hits);
-        for (key, present) in [("at", raw.hits.at.is_some()), ("id", raw.hits.id.is_some())] {
+        let at = raw.hits.at.is_some() || raw.wire.lists().is_some();
+        for (key, present) in [("at", at), ("id", raw.hits.id.is_some())] {
             if !present {
                 place.fault(key, Fault::new("missing key", "a JSON Pointer"));
             }
         }
         RouteKind::Search(Box::new(SearchRoute {
             mode: raw.mode.unwrap_or(mode),
+            wire: raw.wire,
             query,
             sort,
             upstream: raw.upstream,
@@ -182,6 +184,7 @@ impl<'a, 't> At<'a, '_, 't> {
         HitMap {
             at: self.pointer("at", raw.at.as_ref()).unwrap_or_default(),
             id: self.pointer("id", raw.id.as_ref()).unwrap_or_default(),
+            id_or: self.pointer("id_or", raw.id_or.as_ref()),
             name: self.pointer("name", raw.name.as_ref()),
             category: self.pointer("category", raw.category.as_ref()),
             brand: self.pointer("brand", raw.brand.as_ref()),

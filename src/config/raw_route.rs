@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mode, ScoreBetter, UpstreamOrder};
+use super::{Mode, ScoreBetter, UpstreamOrder, Wire};
 use crate::yaml::section;
 
 section! {
@@ -46,6 +46,8 @@ section! {
     RawSearch {
         /// off, shadow, on, annotate; null = the mode at the top of the settings.
         mode: Option<Mode> = None,
+        /// How requests and replies are written: json, or Weaviate's graphql, grpc, rest.
+        wire: Wire = Wire::Json,
         /// Where the query is; the first that yields one wins.
         query: Vec<String> = Vec::new(),
         /// Parameters by which a caller chooses an order.
@@ -86,10 +88,13 @@ section! {
 section! {
     /// Where hits, or one product's facts, are. All but `at` start at the hit.
     RawHitMap {
-        /// The array of hits; for facts: the object that holds them.
+        /// The array of hits (only where `wire` is json, or the array stands elsewhere than usual);
+        /// for facts: the object that holds them.
         at: Option<String> = None,
-        /// The stable product key (hits only).
+        /// The stable product key (hits, and facts in a reply whose request names another).
         id: Option<String> = None,
+        /// The key where `id` yields none: an object's own id.
+        id_or: Option<String> = None,
         /// Name.
         name: Option<String> = None,
         /// Category: text, or a path with `/`.

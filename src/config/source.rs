@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 
-use super::Source;
+use super::{Pointer, Source};
 use crate::wire;
 
 /// One request, as settings may refer to its parts.
@@ -21,6 +23,8 @@ pub struct Ask<'a> {
     pub named: &'a [(&'a str, String)],
     /// Its body, or the element of it that is being read; empty when it was not kept.
     pub body: &'a [u8],
+    /// The one tenant that its Weaviate searches name.
+    pub tenant: Option<&'a str>,
 }
 
 impl Source {
@@ -34,6 +38,9 @@ impl Source {
             Self::Path(name) => {
                 Cow::Borrowed(ask.named.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())?)
             }
+            Self::Jwt(claim) => Cow::Owned(claimed(ask.headers, claim)?),
+            Self::Baggage(key) => baggage(ask.headers, key)?,
+            Self::Tenant => Cow::Borrowed(ask.tenant?),
         };
         let kept = match found {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
@@ -66,6 +73,27 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(n, _)| *n == name)
         .map(|(_, value)| value.trim_matches('"'))
+}
+
+/// A claim of the bearer's JSON Web Token (RFC 7519): text, a number or a boolean.
+fn claimed(headers: &HeaderMap, claim: &str) -> Option<String> {
+    let said = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = said.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return None;
+    }
+    let payload = token.trim().split('.').nth(1)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    let claim = Pointer(vec![claim.to_owned()]);
+    wire::lookup_text(&payload, &claim).map(Cow::into_owned)
+}
+
+/// A member of W3C baggage: `key=value;property,key=value`.
+fn baggage<'a>(headers: &'a HeaderMap, key: &str) -> Option<Cow<'a, str>> {
+    let lines = headers.get_all("baggage").iter().filter_map(|value| value.to_str().ok());
+    let members = lines.flat_map(|line| line.split(','));
+    let mut pairs = members.filter_map(|member| member.split(';').next()?.split_once('='));
+    pairs.find(|(name, _)| name.trim() == key).and_then(|(_, value)| percent_decode(value.trim()))
 }
 
 fn query_value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
@@ -113,7 +141,7 @@ mod tests {
 
     fn read(source: Source, headers: &HeaderMap, query: &str) -> Option<String> {
         let named = [("sku", "A1".to_owned())];
-        let ask = Ask { headers, query, named: &named, body: b"" };
+        let ask = Ask { headers, query, named: &named, body: b"", tenant: Some("shop-7") };
         source.read(&ask).map(Cow::into_owned)
     }
 
@@ -129,6 +157,37 @@ mod tests {
         let query = "x=1&q=oat+milk%21";
         assert_eq!(read(Source::Query("q".into()), &headers, query).as_deref(), Some("oat milk!"));
         assert_eq!(read(Source::Query("nope".into()), &headers, query), None);
+    }
+
+    #[test]
+    fn a_claim_is_read_from_a_token_whatever_its_signature() {
+        let read_claim = |authorization: &str, claim: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
+            read(Source::Jwt(claim.into()), &headers, "")
+        };
+        let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"u1","https://shop/visit":7,"aud":["a"]}"#);
+        let token = format!("Bearer e30.{payload}.signature");
+        assert_eq!(read_claim(&token, "sub").as_deref(), Some("u1"));
+        assert_eq!(read_claim(&token, "https://shop/visit").as_deref(), Some("7"));
+        for nothing in ["aud", "none", ""] {
+            assert_eq!(read_claim(&token, nothing), None, "{nothing}");
+        }
+        for no_token in ["Bearer WCS-api-key", "Bearer a.!.c", "Basic a.e30.c", "Bearer", "Bearer .."] {
+            assert_eq!(read_claim(no_token, "sub"), None, "{no_token}");
+        }
+    }
+
+    #[test]
+    fn baggage_is_found_among_its_neighbours_and_decoded() {
+        let mut headers = HeaderMap::new();
+        headers.append("baggage", "tenant=x, user.id = u%201 ;ttl=3".parse().unwrap());
+        headers.append("baggage", "visit=s1".parse().unwrap());
+        let key = |key: &str| read(Source::Baggage(key.into()), &headers, "");
+        assert_eq!(key("user.id").as_deref(), Some("u 1"));
+        assert_eq!(key("visit").as_deref(), Some("s1"));
+        assert_eq!(key("ttl"), None);
+        assert_eq!(read(Source::Tenant, &headers, "").as_deref(), Some("shop-7"));
     }
 
     #[test]

@@ -104,19 +104,28 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Option<(String, u16)>
 }
 
 impl Source {
-    /// Reads `header:X-User-ID`, `cookie:sid`, `body:/user_id`, `query:q` or `path:sku`.
+    /// Reads `header:X-User-ID`, `cookie:sid`, `body:/user_id`, `query:q`, `path:sku`, `jwt:sub`,
+    /// `baggage:user.id` or `tenant`.
     ///
     /// # Errors
     /// Anything else, with what was expected.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        const KINDS: [&str; 5] = ["header", "cookie", "body", "query", "path"];
-        let Some((kind, name)) = text.split_once(':') else {
-            let fault = Fault::new(found(text), "header:…, cookie:…, body:/…, query:… or path:…");
-            return Err(if text.starts_with('/') {
-                fault.suggest(format!("body:{}", printable(text)))
-            } else {
-                fault
-            });
+        const KINDS: [&str; 8] =
+            ["header", "cookie", "body", "query", "path", "jwt", "baggage", "tenant"];
+        const FORMS: &str =
+            "header:…, cookie:…, body:/…, query:…, path:…, jwt:…, baggage:… or tenant";
+        let (kind, name) = match text.split_once(':') {
+            Some(("tenant", _)) => return Err(Fault::new(found(text), "tenant alone")),
+            Some(pair) => pair,
+            None if text == "tenant" => return Ok(Self::Tenant),
+            None => {
+                let fault = Fault::new(found(text), FORMS);
+                return Err(if text.starts_with('/') {
+                    fault.suggest(format!("body:{}", printable(text)))
+                } else {
+                    fault
+                });
+            }
         };
         if name.is_empty() && KINDS.contains(&kind) {
             return Err(Fault::new(found(text), format!("a name after {kind}:")));
@@ -129,6 +138,8 @@ impl Source {
             "body" => pointer(name).map(Self::Body),
             "query" => Ok(Self::Query(name.to_owned())),
             "path" => Ok(Self::Path(name.to_owned())),
+            "jwt" => Ok(Self::Jwt(name.to_owned())),
+            "baggage" => Ok(Self::Baggage(name.to_owned())),
             _ => Err(Fault::not_one_of(found(text), kind, &KINDS)),
         }
     }

@@ -87,7 +87,7 @@ mod tests {
                 neutral: vec!["score".into()],
             },
         ];
-        is_chosen(&sort, &Ask { headers: &headers, query, named: &[], body: body.as_bytes() })
+        is_chosen(&sort, &Ask { headers: &headers, query, named: &[], body: body.as_bytes(), tenant: None })
     }
 
     #[test]

@@ -54,6 +54,7 @@ impl<'a> HitView<'a> {
 #[derive(Clone, Copy)]
 enum Field {
     Id,
+    IdOr,
     Name,
     Category,
     Brand,
@@ -66,8 +67,9 @@ enum Field {
 }
 
 /// All fields; a field's place is its bit in the trie's marks.
-const FIELDS: [Field; 10] = [
+const FIELDS: [Field; 11] = [
     Field::Id,
+    Field::IdOr,
     Field::Name,
     Field::Category,
     Field::Brand,
@@ -83,6 +85,7 @@ impl Field {
     fn pointer(self, map: &HitMap) -> Option<&Pointer> {
         match self {
             Self::Id => Some(&map.id),
+            Self::IdOr => map.id_or.as_ref(),
             Self::Name => map.name.as_ref(),
             Self::Category => map.category.as_ref(),
             Self::Brand => map.brand.as_ref(),
@@ -109,10 +112,27 @@ pub(super) fn fields_of(map: &HitMap) -> Node {
 
 /// A hit while its members are read.
 pub(super) struct Reading<'h, 'a> {
-    pub(super) hit: &'h mut HitView<'a>,
-    pub(super) doubt: Option<Doubt>,
+    hit: &'h mut HitView<'a>,
+    /// The key that counts where the first one is missing.
+    id_or: Cow<'a, str>,
+    doubt: Option<Doubt>,
     /// The value passed last was read on the way.
-    pub(super) entered: bool,
+    entered: bool,
+}
+
+impl<'h, 'a> Reading<'h, 'a> {
+    /// Nothing is read yet.
+    pub(super) fn of(hit: &'h mut HitView<'a>) -> Self {
+        Self { hit, id_or: Cow::Borrowed(""), doubt: None, entered: false }
+    }
+
+    /// All members were passed; what forbids to touch the hit's list.
+    pub(super) fn done(self) -> Option<Doubt> {
+        if self.hit.id.is_empty() {
+            self.hit.id = self.id_or;
+        }
+        self.doubt
+    }
 }
 
 /// Marks of values that are these fields and no other.
@@ -200,12 +220,8 @@ impl<'a> Reading<'_, 'a> {
     fn read(&mut self, field: Field, value: Json<'a>) -> Result<(), Doubt> {
         let hit = &mut *self.hit;
         match field {
-            Field::Id => {
-                // true and false name no product
-                if hit.id.is_empty() && value.kind() != Kind::Bool {
-                    hit.id = value.text()?.unwrap_or_default();
-                }
-            }
+            Field::Id => name(&mut hit.id, value)?,
+            Field::IdOr => name(&mut self.id_or, value)?,
             Field::Name => first(&mut hit.name, value.text()?),
             Field::Brand => first(&mut hit.brand, value.text()?),
             Field::Category => each_text(value, |level| match &mut hit.category {
@@ -227,6 +243,14 @@ impl<'a> Reading<'_, 'a> {
         }
         Ok(())
     }
+}
+
+/// The first text or number names the product; true and false name none.
+fn name<'a>(id: &mut Cow<'a, str>, value: Json<'a>) -> Result<(), Doubt> {
+    if id.is_empty() && value.kind() != Kind::Bool {
+        *id = value.text()?.unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Where a pointer with `*` leads to several values, the first one counts.

@@ -13,6 +13,8 @@ pub struct HitMap {
     pub at: Pointer,
     /// Stable product key; a list with a hit that has none passes.
     pub id: Pointer,
+    /// The key where `id` yields none: an object's own id.
+    pub id_or: Option<Pointer>,
     /// Name.
     pub name: Option<Pointer>,
     /// Category, text or path with `/`.

@@ -135,9 +135,9 @@ impl HitPlan {
     /// [`Doubt::DuplicateKey`] or [`Doubt::LoneSurrogate`] in a mapped member.
     pub fn read<'a>(&self, value: Json<'a>) -> Result<HitView<'a>, Doubt> {
         let mut hit = HitView { span: span(value.span())?, raw: value.raw(), ..HitView::default() };
-        let mut reading = Reading { hit: &mut hit, doubt: None, entered: false };
+        let mut reading = Reading::of(&mut hit);
         walk(&mut Scan::new(value.raw()), &self.hit, &mut reading)?;
-        reading.doubt.map_or(Ok(hit), Err)
+        reading.done().map_or(Ok(hit), Err)
     }
 }
 
@@ -231,9 +231,9 @@ impl<'p, 'a> Decoding<'p, 'a> {
         shape: &mut Shape<'p, 'a>,
     ) -> Result<Option<Doubt>, Doubt> {
         let start = scan.at();
-        let mut reading = Reading { hit, doubt: None, entered: false };
+        let mut reading = Reading::of(hit);
         walk_alike(scan, &self.plan.hit, &mut reading, shape)?;
-        let Reading { hit, doubt, .. } = reading;
+        let doubt = reading.done();
         hit.span = span(start..scan.at())?;
         hit.raw = scan.since(start)?;
         Ok(doubt.or_else(|| hit.id.is_empty().then_some(Doubt::MissingId)))
