@@ -4,7 +4,13 @@
 //! was searched for, and everything that decides whether that list may be touched. What may be done
 //! is one table, the same for all wires.
 
+pub mod graphql;
+pub mod rest;
+
 mod decision;
+mod digits;
+#[cfg(test)]
+mod recorded;
 
 pub use decision::{Decision, Left};
 
