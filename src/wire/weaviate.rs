@@ -4,6 +4,16 @@
 //! was searched for, and everything that decides whether that list may be touched. What may be done
 //! is one table, the same for all wires.
 
+pub mod graphql;
+pub mod rest;
+
+mod decision;
+mod digits;
+#[cfg(test)]
+mod recorded;
+
+pub use decision::{Decision, Left};
+
 /// What was asked for one list of a reply, whichever wire it came by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListAsk {

@@ -53,11 +53,11 @@ impl<'b> Choices<'b> {
         Self { bytes: bytes.iter() }
     }
 
-    fn next(&mut self) -> usize {
+    pub(crate) fn next(&mut self) -> usize {
         usize::from(self.bytes.next().copied().unwrap_or(0))
     }
 
-    fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
+    pub(crate) fn pick<'t>(&mut self, from: &[&'t str]) -> &'t str {
         from[self.next() % from.len()]
     }
 
