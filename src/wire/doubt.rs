@@ -19,6 +19,9 @@ pub enum Doubt {
     /// The body is not one JSON value, or something follows it.
     #[error("the body is not one JSON value")]
     NotJson,
+    /// The body is not one protobuf message in gRPC's framing.
+    #[error("the body is not one protobuf message")]
+    NotProtobuf,
     /// Arrays and objects are nested deeper than we follow.
     #[error("the body is nested too deeply")]
     TooDeep,
@@ -50,11 +53,12 @@ pub enum Doubt {
 
 impl Doubt {
     /// All doubts, for tables of metrics and tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TooLarge,
         Self::ByteOrderMark,
         Self::InvalidUtf8,
         Self::NotJson,
+        Self::NotProtobuf,
         Self::TooDeep,
         Self::DuplicateKey,
         Self::NoHits,
@@ -73,6 +77,7 @@ impl Doubt {
             Self::ByteOrderMark => "byte_order_mark",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NotJson => "not_json",
+            Self::NotProtobuf => "not_protobuf",
             Self::TooDeep => "too_deep",
             Self::DuplicateKey => "duplicate_key",
             Self::NoHits => "no_hits",

@@ -4,6 +4,9 @@
 //! was searched for, and everything that decides whether that list may be touched. What may be done
 //! is one table, the same for all wires.
 
+pub mod grpc;
+pub mod protobuf;
+
 /// What was asked for one list of a reply, whichever wire it came by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListAsk {

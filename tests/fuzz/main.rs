@@ -1,9 +1,9 @@
 //! Fuzz targets that run as ordinary tests on stable Rust, each for a bounded time.
 //!
 //! Each target states a law against an independent judge: the JSON scanner against serde_json, the
-//! splice against its own inverse, the content codings against their cap. `LEAFRANK_FUZZ_SECONDS`
-//! sets the time of each (5 where it is not set); `cargo bolero test` drives the same targets with
-//! a coverage-guided engine.
+//! protobuf walker against prost, the splice against its own inverse, the content codings against
+//! their cap. `LEAFRANK_FUZZ_SECONDS` sets the time of each (5 where it is not set); `cargo bolero
+//! test` drives the same targets with a coverage-guided engine.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +12,7 @@
 )]
 
 mod encodings;
+mod protobuf;
 mod scanner;
 mod shapes;
 mod splicing;
