@@ -193,18 +193,20 @@ mod grpc {
             put_bytes(&mut words, 1, word.as_bytes());
         }
         put_bytes(&mut list, 8, &words);
+        let sku = format!("BALDOR_AP{n:03}RT");
+        let price = (n as f64 + 0.25).to_le_bytes();
         let all: [(&str, u32, &[u8]); 12] = [
             ("supplierCategory", 13, b"Fruit/Apples"),
-            ("retailPrice", 1, &(n as f64 + 0.25).to_le_bytes()),
+            ("retailPrice", 1, &price),
             ("category", 13, b"Produce"),
             ("searchTerms", 5, &list),
             ("isOrganic", 3, if n % 3 == 0 { b"true" } else { b"false" }),
             ("packSize", 13, b"64-72 CT CTN"),
-            ("sku", 13, format!("BALDOR_AP{n:03}RT").as_bytes()),
+            ("sku", 13, sku.as_bytes()),
             ("name", 13, b"HUNNYZ APPLES 64-72 CT"),
             ("retailPackSize", 13, b"case"),
             ("supplier", 13, b"Baldor"),
-            ("wholesalePrice", 1, &96.25_f64.to_le_bytes()),
+            ("wholesalePrice", 1, &price),
             ("usage", 13, b"Fruit/Apples"),
         ];
         // servers write the properties of each hit in another order

@@ -5,8 +5,8 @@ use prost::Message;
 
 use super::super::*;
 use crate::wire::Doubt;
-use crate::wire::weaviate::Operator;
 use crate::wire::weaviate::protobuf::{Records, put_bytes, put_number};
+use crate::wire::weaviate::{ListAsk, Operator};
 
 /// The part of `SearchRequest` that decides, as prost reads it.
 #[derive(Clone, PartialEq, Message)]
@@ -209,8 +209,8 @@ fn a_search_of_the_shop_says_what_and_how_many() {
 
 #[test]
 fn each_field_that_decides_is_seen_and_sets_nothing_else() {
-    type Case = (fn(&mut SearchRequest), fn(&mut crate::wire::weaviate::ListAsk));
-    let cases: [Case; 22] = [
+    type Case = (fn(&mut SearchRequest), fn(&mut ListAsk));
+    let cases: [Case; 12] = [
         (|r| r.tenant = "t1".into(), |a| a.tenant = Some("t1".into())),
         (|r| r.group_by = Some(Anything {}), |a| a.group_by = true),
         (|r| r.limit = 0, |a| a.limit = None),
@@ -223,112 +223,6 @@ fn each_field_that_decides_is_seen_and_sets_nothing_else() {
         (|r| r.rerank = Some(Anything {}), |a| a.rerank = true),
         (|r| r.boost = Some(Anything {}), |a| a.boost = true),
         (|r| r.bm25 = None, |a| (a.operator, a.query) = (None, String::new())),
-        (
-            |r| {
-                r.bm25 = None;
-                r.hybrid = Some(Hybrid { query: "tea".into(), ..Hybrid::default() });
-            },
-            |a| (a.operator, a.query) = (Some(Operator::Hybrid), "tea".into()),
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_text = Some(NearText {
-                    query: vec!["oat".into(), "tea".into()],
-                    ..NearText::default()
-                });
-            },
-            |a| (a.operator, a.query) = (Some(Operator::NearText), "oat tea".into()),
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_text = Some(NearText { certainty: Some(0.0), ..NearText::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearText), String::new());
-                a.threshold = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_text =
-                    Some(NearText { selection: Some(Anything {}), ..NearText::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearText), String::new());
-                a.selection = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_vector = Some(NearVector {
-                    targets: Some(Anything {}),
-                    distance: Some(0.3),
-                    ..NearVector::default()
-                });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearVector), String::new());
-                a.threshold = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_vector =
-                    Some(NearVector { selection: Some(Anything {}), ..NearVector::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearVector), String::new());
-                a.selection = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_object =
-                    Some(NearObject { selection: Some(Anything {}), ..NearObject::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearObject), String::new());
-                a.selection = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.near_image = Some(NearObject { distance: Some(0.1), ..NearObject::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::NearMedia), String::new());
-                a.threshold = true;
-            },
-        ),
-        (
-            |r| {
-                r.bm25 = None;
-                r.hybrid = Some(Hybrid { vector_distance: Some(0.4), ..Hybrid::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::Hybrid), String::new());
-                a.threshold = true;
-            },
-        ),
-        (
-            |r| {
-                let near_vector =
-                    NearVector { selection: Some(Anything {}), ..NearVector::default() };
-                r.bm25 = None;
-                r.hybrid = Some(Hybrid { near_vector: Some(near_vector), ..Hybrid::default() });
-            },
-            |a| {
-                (a.operator, a.query) = (Some(Operator::Hybrid), String::new());
-                a.selection = true;
-            },
-        ),
     ];
     for (case, (set, expect)) in cases.into_iter().enumerate() {
         let mut request = shop_search();
@@ -337,6 +231,58 @@ fn each_field_that_decides_is_seen_and_sets_nothing_else() {
         let mut expected = ask(&shop_search()).list;
         expect(&mut expected);
         expected.fingerprint = read.fingerprint;
+        assert_eq!(read, expected, "case {case}");
+    }
+}
+
+#[test]
+fn each_operator_says_its_words_its_bounds_and_its_choice() {
+    use Operator::{Hybrid as H, NearMedia, NearObject as O, NearText as T, NearVector as V};
+    let some = || Some(Anything {});
+    let vector = NearVector::default;
+    let thing = NearObject::default;
+    let words = |words: &[&str]| NearText {
+        query: words.iter().map(|word| (*word).to_owned()).collect(),
+        ..NearText::default()
+    };
+    let bare = SearchRequest::default;
+    let hybrid = |hybrid| SearchRequest { hybrid: Some(hybrid), ..bare() };
+    let near_text = |near| SearchRequest { near_text: Some(near), ..bare() };
+    let near_vector = |near| SearchRequest { near_vector: Some(near), ..bare() };
+    let near_object = |near| SearchRequest { near_object: Some(near), ..bare() };
+    let near_image = |near| SearchRequest { near_image: Some(near), ..bare() };
+    let tea = || Hybrid { query: "tea".into(), ..Hybrid::default() };
+    let far = NearVector { distance: Some(0.3), targets: some(), ..vector() };
+    let varied = NearVector { selection: some(), ..vector() };
+    let sure = NearText { certainty: Some(0.0), ..words(&[]) };
+    // what is asked, then: operator, words, a bound, a choice
+    let cases = [
+        (hybrid(tea()), H, "tea", false, false),
+        (hybrid(Hybrid { vector_distance: Some(0.0), ..tea() }), H, "tea", true, false),
+        (hybrid(Hybrid { selection: some(), ..tea() }), H, "tea", false, true),
+        (hybrid(Hybrid { near_text: Some(sure.clone()), ..tea() }), H, "tea", true, false),
+        (hybrid(Hybrid { near_vector: Some(varied.clone()), ..tea() }), H, "tea", false, true),
+        (near_text(words(&["oat", "tea"])), T, "oat tea", false, false),
+        (near_text(sure), T, "", true, false),
+        (near_text(NearText { selection: some(), ..words(&["a"]) }), T, "a", false, true),
+        (near_vector(NearVector { targets: some(), ..vector() }), V, "", false, false),
+        (near_vector(far), V, "", true, false),
+        (near_vector(varied), V, "", false, true),
+        (near_object(thing()), O, "", false, false),
+        (near_object(NearObject { selection: some(), ..thing() }), O, "", false, true),
+        (near_image(NearObject { distance: Some(0.1), ..thing() }), NearMedia, "", true, false),
+        (near_image(NearObject { selection: some(), ..thing() }), NearMedia, "", false, true),
+    ];
+    for (case, (request, operator, query, threshold, selection)) in cases.into_iter().enumerate() {
+        let read = ask(&request).list;
+        let expected = ListAsk {
+            operator: Some(operator),
+            query: query.into(),
+            threshold,
+            selection,
+            fingerprint: read.fingerprint,
+            ..ListAsk::default()
+        };
         assert_eq!(read, expected, "case {case}");
     }
 }
