@@ -18,9 +18,11 @@ mod order;
 mod ranked;
 mod search;
 mod told;
+mod weaviate;
 
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use told::Told;
+pub use weaviate::Searches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,7 +31,7 @@ use quick_cache::sync::Cache;
 use tokio::sync::broadcast;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{Mode, RouteKind, SearchRoute, Settings};
+use crate::config::{Mode, RouteKind, SearchRoute, Settings, Wire};
 use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
@@ -39,7 +41,8 @@ use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
-use crate::wire::HitPlan;
+use crate::wire::weaviate::grpc::GrpcPlan;
+use crate::wire::{DecodeLimits, Doubt, HitPlan, Reply};
 use breaker::Breaker;
 use explain::Explained;
 use fail_open::FailOpen;
@@ -56,9 +59,33 @@ struct SearchPlan {
     name: String,
     breaker: Arc<Breaker>,
     route: SearchRoute,
-    hits: HitPlan,
+    hits: Hits,
     learn: bool,
     funnel: Funnel,
+}
+
+/// How the hits of a reply are found.
+enum Hits {
+    Json(HitPlan),
+    Grpc(GrpcPlan),
+}
+
+impl Hits {
+    fn of(route: &SearchRoute) -> Self {
+        match route.wire {
+            Wire::Grpc => Self::Grpc(GrpcPlan::new(&route.hits)),
+            Wire::Json | Wire::Graphql | Wire::Rest => {
+                Self::Json(HitPlan::new(&route.hits, &route.only_if))
+            }
+        }
+    }
+
+    fn decode<'a>(&self, body: &'a [u8]) -> Result<Reply<'a>, Doubt> {
+        match self {
+            Self::Json(plan) => plan.decode(body, &DecodeLimits::default()),
+            Self::Grpc(plan) => plan.decode(body, &DecodeLimits::default()),
+        }
+    }
 }
 
 /// A moved list, or one that stayed.
@@ -160,7 +187,7 @@ impl Personalizer {
             RouteKind::Search(search) => Some(Arc::new(SearchPlan {
                 name: route.name.clone(),
                 breaker: breaker.clone(),
-                hits: HitPlan::new(&search.hits, &search.only_if),
+                hits: Hits::of(search),
                 route: (**search).clone(),
                 learn: route.learn,
                 funnel: Funnel::of(&route.name, &metrics),

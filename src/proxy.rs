@@ -20,6 +20,7 @@ mod grpc;
 mod hold;
 mod idle;
 mod own;
+mod packing;
 mod peek;
 mod respond;
 mod shield;
@@ -29,4 +30,4 @@ mod tunnel;
 mod watched;
 
 pub use body::RequestBody;
-pub(crate) use exchange::readable;
+pub(crate) use packing::Packing;

@@ -9,7 +9,7 @@ use super::{Personalizer, Search};
 use crate::rank::explain::{Contribution, Names, Part, explain, reason};
 use crate::rank::{RankRequest, Ranking};
 use crate::types::budget::Budget;
-use crate::wire::{DecodeLimits, HitList};
+use crate::wire::HitList;
 
 /// One hit, explained.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -50,7 +50,7 @@ impl Personalizer {
     pub fn explain(&self, search: &Search, body: &[u8]) -> Result<Vec<Explained>, FailOpen> {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
-        let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
+        let reply = search.read(body)?;
         let pass = Pass { rules: &rules, budget: &budget, explain: true };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         if lists.is_empty() {

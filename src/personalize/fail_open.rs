@@ -7,6 +7,7 @@
 use super::funnel::Stage;
 use crate::telemetry::limits::Limit;
 use crate::wire::Doubt;
+use crate::wire::weaviate::Left;
 
 /// A row: the variant, its label, the stage of the funnel at which it loses a search (`None` for
 /// searches that nobody meant to rank), and the setting that decides where one alone does.
@@ -16,14 +17,19 @@ macro_rules! reasons {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum FailOpen {
             $($(#[$doc])+ $name,)+
-            /// The reply is not what the route's map says.
+            /// The reply is not what the route's map says, or a search cannot be read.
             Doubt(Doubt),
+            /// What was asked of Weaviate is best left as it is.
+            Left(Left),
         }
 
         impl FailOpen {
             /// All reasons.
             pub fn all() -> impl Iterator<Item = Self> {
-                [$(Self::$name),+].into_iter().chain(Doubt::ALL.into_iter().map(Self::Doubt))
+                [$(Self::$name),+]
+                    .into_iter()
+                    .chain(Doubt::ALL.into_iter().map(Self::Doubt))
+                    .chain(Left::ALL.into_iter().map(Self::Left))
             }
 
             /// The label in metrics and the word in `X-Leafrank: bypass; reason=…`.
@@ -31,6 +37,7 @@ macro_rules! reasons {
                 match self {
                     $(Self::$name => $label,)+
                     Self::Doubt(doubt) => doubt.name(),
+                    Self::Left(left) => left.name(),
                 }
             }
 
@@ -41,6 +48,7 @@ macro_rules! reasons {
                     $(Self::$name => $stage,)+
                     Self::Doubt(Doubt::ConditionFailed) => None,
                     Self::Doubt(_) => Some(Stage::Decoded),
+                    Self::Left(_) => None,
                 }
             }
 
@@ -49,7 +57,7 @@ macro_rules! reasons {
                 match self {
                     $(Self::$name => $setting,)+
                     Self::Doubt(Doubt::ConditionFailed) => Some("routes[].search.only_if"),
-                    Self::Doubt(_) => None,
+                    Self::Doubt(_) | Self::Left(_) => None,
                 }
             }
         }

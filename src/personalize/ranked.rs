@@ -11,13 +11,13 @@ use super::explain::Explained;
 use super::fail_open::FailOpen;
 use super::funnel::Seen;
 use super::{Looked, Personalizer, Reranked, Search, annotate};
-use crate::config::Mode;
+use crate::config::{Mode, Wire};
 use crate::rank::{Candidate, Muted, QueryView, RankRequest, Ranking, rank};
 use crate::rules::Rules;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
 use crate::types::product::{Axis, ProductFacts};
-use crate::wire::{DecodeLimits, HitList, HitView, Move, Reply, rewrite};
+use crate::wire::{Doubt, HitList, HitView, Move, Reply, rewrite};
 
 /// One list of a reply, ranked.
 pub(super) struct Ranked<'r, 'a> {
@@ -49,6 +49,26 @@ impl<'r, 'a> Ranked<'r, 'a> {
     }
 }
 
+impl Search {
+    /// Finds the lists of a reply that may be touched.
+    pub(super) fn read<'a>(&self, body: &'a [u8]) -> Result<Reply<'a>, FailOpen> {
+        let mut reply = self.plan.hits.decode(body)?;
+        if let Some(searches) = &self.searches {
+            reply.lists.retain(|list| searches.allow(list));
+            if reply.lists.is_empty() {
+                return Err(FailOpen::Doubt(Doubt::NoHits));
+            }
+        }
+        Ok(reply)
+    }
+
+    /// The query of one list of the reply.
+    fn query_of(&self, list: &HitList<'_>) -> &str {
+        let own = self.searches.as_ref().and_then(|searches| searches.query(list));
+        own.unwrap_or(&self.query)
+    }
+}
+
 impl Personalizer {
     /// Ranks the hits of `body` for the shopper of `search`.
     ///
@@ -58,13 +78,13 @@ impl Personalizer {
     pub fn rerank(&self, search: &Search, body: &[u8]) -> Result<Reranked, FailOpen> {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
-        let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
+        let reply = search.read(body)?;
         let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
         let stays = lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
-            (Mode::Annotate, _) => Some(annotate::annotated(body, &lists, budget.spent_us())?),
+            (Mode::Annotate, _) if search.wire() == Wire::Json => Some(annotate::annotated(body, &lists, budget.spent_us())?),
             (_, true) => None,
             (_, false) => {
                 let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
@@ -96,7 +116,7 @@ impl Personalizer {
     /// The reason for which it teaches nothing.
     pub fn look(&self, search: &Search, body: &[u8]) -> Result<Looked, FailOpen> {
         let rules = self.rules.load();
-        let reply = search.plan.hits.decode(body, &DecodeLimits::default())?;
+        let reply = search.read(body)?;
         let natural: Vec<_> = reply.lists.iter().map(|list| self.facts_of(list, &rules)).collect();
         let mut looked = Looked {
             seen: seen(natural.iter().flatten()),
@@ -128,11 +148,11 @@ impl Personalizer {
         reply: &'r Reply<'a>,
         pass: &Pass<'_>,
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
-        let query = self.read_query(search, pass.rules);
         let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
         let population = self.store.population.read();
         let mut lists = Vec::with_capacity(reply.lists.len());
         for list in &reply.lists {
+            let query = self.read_query(search.query_of(list), pass.rules);
             let facts = self.facts_of(list, pass.rules);
             let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
             let request = RankRequest {
@@ -156,10 +176,10 @@ impl Personalizer {
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.
-    fn read_query(&self, search: &Search, rules: &Rules) -> Arc<QueryView> {
-        let key = xxh3_64_with_seed(search.query.as_bytes(), rules.knowledge.version());
+    fn read_query(&self, query: &str, rules: &Rules) -> Arc<QueryView> {
+        let key = xxh3_64_with_seed(query.as_bytes(), rules.knowledge.version());
         self.queries.get(&key).unwrap_or_else(|| {
-            let view = Arc::new(QueryView::of(&search.query, &rules.knowledge));
+            let view = Arc::new(QueryView::of(query, &rules.knowledge));
             self.queries.insert(key, view.clone());
             view
         })

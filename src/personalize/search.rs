@@ -12,8 +12,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::breaker::Breaker;
 use super::fail_open::FailOpen;
-use super::{Personalizer, SearchPlan, order};
-use crate::config::Mode;
+use super::{Personalizer, SearchPlan, Searches, order};
+use crate::config::{Mode, RouteKind, Wire};
 use crate::config::source::{Ask, first};
 use crate::identity::Identity;
 use crate::route::Matched;
@@ -32,7 +32,7 @@ pub enum Treatment {
 }
 
 /// What the request said beside its body.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Asked {
     /// A lower mode, asked for by a trusted peer.
     pub mode: Option<Mode>,
@@ -42,6 +42,8 @@ pub struct Asked {
     pub unread: bool,
     /// Why nothing of ours may run for this request.
     pub barred: Option<FailOpen>,
+    /// What is asked of Weaviate; `None` where the route is another's.
+    pub searches: Option<Arc<Searches>>,
 }
 
 /// What an order depends on: shopper, profile, rules and this life of the process, as one number.
@@ -60,6 +62,7 @@ pub struct Search {
     pub(super) plan: Arc<SearchPlan>,
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
+    pub(super) searches: Option<Arc<Searches>>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -87,6 +90,11 @@ impl Search {
     /// What will be done with the reply.
     pub fn treatment(&self) -> Treatment {
         self.treatment
+    }
+
+    /// How its reply is written.
+    pub fn wire(&self) -> Wire {
+        self.plan.route.wire
     }
 
     /// Whom the search teaches, if it may teach.
@@ -127,6 +135,7 @@ impl Personalizer {
         Some(Search {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
+            searches: None,
             treatment: Treatment::Rank,
             known: true,
             explained: asked.explain,
@@ -137,23 +146,39 @@ impl Personalizer {
         })
     }
 
+    /// Reads what a request asks of Weaviate; one that cannot be read is barred.
+    pub fn searches(&self, matched: &Matched<'_>, path: &str, ask: &Ask<'_>, asked: &mut Asked) {
+        let RouteKind::Search(route) = &matched.route.kind else { return };
+        if asked.barred.is_some() || asked.unread {
+            return;
+        }
+        match Searches::of(route.wire, path, ask.headers, ask.body) {
+            Ok(searches) => asked.searches = searches.map(Arc::new),
+            Err(doubt) => asked.barred = Some(FailOpen::Doubt(doubt)),
+        }
+    }
+
     /// Decides what will be done with the reply to this request. `None` when the route is no search.
     pub fn prepare(
         &self,
         matched: &Matched<'_>,
         ask: &Ask<'_>,
         identity: &Identity,
-        asked: Asked,
+        asked: &Asked,
     ) -> Option<Search> {
         let plan = self.plans.get(matched.index)?.clone()?;
         let subject = identity.subject();
         let shopper = subject.as_ref().map(Subject::key);
         let mode = asked.mode.map_or(plan.route.mode, |lower| lower.min(plan.route.mode));
-        let query = first(&plan.route.query, ask, |word| Some(Arc::from(word)));
+        let query = match &asked.searches {
+            Some(searches) => searches.only_query(),
+            None => first(&plan.route.query, ask, |word| Some(Arc::from(word))),
+        };
         let number = self.searches.fetch_add(1, Ordering::Relaxed);
         let mut search = Search {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
+            searches: asked.searches.clone(),
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             explained: asked.explain,
@@ -175,7 +200,7 @@ impl Personalizer {
         search: &Search,
         ask: &Ask<'_>,
         identity: &Identity,
-        asked: Asked,
+        asked: &Asked,
     ) -> Option<FailOpen> {
         let plan = &search.plan;
         match () {
@@ -184,8 +209,10 @@ impl Personalizer {
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
             () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
-            () if order::is_chosen(&plan.route.sort, ask) => Some(FailOpen::SortChosen),
-            () => None,
+            () => match &search.searches {
+                Some(searches) => searches.barred(),
+                None => order::is_chosen(&plan.route.sort, ask).then_some(FailOpen::SortChosen),
+            },
         }
     }
 

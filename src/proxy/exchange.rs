@@ -19,16 +19,18 @@ use super::body::ReplyBody;
 use super::forward::Outgoing;
 use super::framing::Hop;
 use super::hold::{Held, hold, placed};
+use super::packing::Packing;
 use super::pipeline::Pipeline;
 use super::shield::shielded;
 use super::{caching, respond};
 use crate::client::shop::Repeat;
+use crate::config::Wire;
 use crate::observe::{Event, Observer};
 use crate::personalize::breaker::Breaker;
 use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Ending, Looked, Reranked, Search, Treatment};
 use crate::telemetry::limits::Limit;
-use crate::wire::encoding::{self, Coding, EncodingError};
+use crate::wire::encoding;
 
 /// What a request of an event route may teach, and what hears of our faults in it.
 pub(super) struct Lesson {
@@ -95,8 +97,8 @@ impl Pipeline {
         body: Incoming,
         ending: &mut Ending,
     ) -> Result<ReplyBody, (FailOpen, ReplyBody)> {
-        let coding = match readable(parts) {
-            Ok(coding) => coding,
+        let packing = match Packing::of(parts, search.wire()) {
+            Ok(packing) => packing,
             Err(why) => return Err((why, ReplyBody::stream(VecDeque::new(), body))),
         };
         let Some(place) = self.personalizer.place() else {
@@ -113,8 +115,11 @@ impl Pipeline {
             held @ Held::Late(..) => return Err((FailOpen::HoldSpent, held.untouched(place))),
             held @ Held::Broken(..) => return Err((FailOpen::ReplyBroken, held.untouched(place))),
         };
+        if !packing.ended_well(trailers.as_ref()) {
+            return Err((FailOpen::Status, ReplyBody::whole(placed(bytes, place), trailers)));
+        }
         let breaker = search.breaker();
-        let rerank = || self.rerank(search, (coding, &bytes), ending);
+        let rerank = || self.rerank(search, (&packing, &bytes), ending);
         let outcome = shielded(breaker, FailOpen::Panic, rerank);
         let (reranked, moved) = match outcome {
             Ok(outcome) => outcome,
@@ -125,8 +130,12 @@ impl Pipeline {
                 return Err((why, ReplyBody::whole(placed(bytes, place), trailers)));
             }
         };
-        caching::personalise(&mut parts.headers, search.tag());
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(moved.len()));
+        if search.wire() != Wire::Grpc {
+            caching::personalise(&mut parts.headers, search.tag());
+        }
+        if search.wire() != Wire::Grpc || parts.headers.contains_key(header::CONTENT_LENGTH) {
+            parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(moved.len()));
+        }
         respond::reranked(&mut parts.headers, &reranked);
         Ok(ReplyBody::whole(placed(moved, place), trailers))
     }
@@ -135,11 +144,10 @@ impl Pipeline {
     fn rerank(
         &self,
         search: &Search,
-        (coding, bytes): (Coding, &Bytes),
+        (packing, bytes): (&Packing, &Bytes),
         ending: &mut Ending,
     ) -> Result<(Reranked, Bytes), FailOpen> {
-        let bytes_max = self.limits().reply_bytes_max;
-        let plain = encoding::decode(coding, bytes, bytes_max).map_err(undecoded)?;
+        let plain = packing.unpacked(bytes, self.limits().reply_bytes_max)?;
         let mut reranked = self.personalizer.rerank(search, &plain)?;
         self.observer.shown(search.pupil(), std::mem::take(&mut reranked.shown));
         ending.seen = Some(reranked.seen);
@@ -147,19 +155,16 @@ impl Pipeline {
         ending.moved = reranked.moved;
         ending.explained = std::mem::take(&mut reranked.explained);
         let body = reranked.body.take().ok_or(reranked.unmoved)?;
-        let moved = match coding {
-            Coding::Identity => body,
-            coded => encoding::encode(coded, &body).map_err(|_| FailOpen::Encoding)?,
-        };
-        Ok((reranked, Bytes::from(moved)))
+        let moved = packing.packed(body)?;
+        Ok((reranked, moved))
     }
 
     /// Lets the reply pass and looks at a copy when its last byte has gone by.
     fn look(&self, (search, why): (Search, FailOpen), parts: &Parts, body: Incoming) -> ReplyBody {
         let body = ReplyBody::stream(VecDeque::new(), body);
         let unread = |why| Ending { why: Some(why), ..Ending::default() };
-        let coding = match readable(parts) {
-            Ok(coding) => coding,
+        let packing = match Packing::of(parts, search.wire()) {
+            Ok(packing) => packing,
             Err(why) => {
                 self.personalizer.ended(&search, unread(why));
                 return body;
@@ -175,8 +180,7 @@ impl Pipeline {
         body.teed(bytes_max, move |copy| {
             // Nothing depends on this look: a reply that cannot be read teaches nothing.
             let looked = shielded(search.breaker(), FailOpen::Panic, || {
-                let plain = encoding::decode(coding, &copy, bytes_max).map_err(undecoded)?;
-                personalizer.look(&search, &plain)
+                personalizer.look(&search, &*packing.unpacked(&copy, bytes_max)?)
             });
             let ending = match looked {
                 Err(unreadable) => unread(unreadable),
@@ -209,8 +213,8 @@ impl Pipeline {
         let Some(event) = event.filter(|_| parts.status.is_success()) else {
             return Response::from_parts(parts, body);
         };
-        let body = match (event.reads_reply(), readable(&parts)) {
-            (true, Ok(coding)) => self.learn_at_end(event, breaker, coding, body),
+        let body = match (event.reads_reply(), Packing::of(&parts, Wire::Json)) {
+            (true, Ok(packing)) => self.learn_at_end(event, breaker, packing, body),
             _ => {
                 learn(&breaker, &self.observer, event);
                 body
@@ -224,7 +228,7 @@ impl Pipeline {
         &self,
         event: Event,
         breaker: Arc<Breaker>,
-        coding: Coding,
+        packing: Packing,
         body: ReplyBody,
     ) -> ReplyBody {
         let Some(place) = self.personalizer.place() else {
@@ -236,7 +240,7 @@ impl Pipeline {
         let observer = self.observer.clone();
         body.teed(bytes_max, move |copy| {
             let _: Result<(), ()> = shielded(&breaker, (), || {
-                let page = encoding::decode(coding, &copy, bytes_max).ok();
+                let page = packing.unpacked(&copy, bytes_max).ok();
                 observer.learn(event, page.as_deref());
                 Ok(())
             });
@@ -254,7 +258,7 @@ impl Pipeline {
 /// Narrows `Accept-Encoding` to what we decode and translates `If-None-Match`; true when a 304
 /// would have to carry our tag again.
 fn ready_request(headers: &mut HeaderMap, search: &Search) -> bool {
-    if matches!(search.treatment(), Treatment::Pass(_)) {
+    if matches!(search.treatment(), Treatment::Pass(_)) || search.wire() == Wire::Grpc {
         return false;
     }
     let asked = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
@@ -262,37 +266,6 @@ fn ready_request(headers: &mut HeaderMap, search: &Search) -> bool {
         headers.insert(header::ACCEPT_ENCODING, narrowed);
     }
     search.treatment() == Treatment::Rank && caching::translate(headers, search.tag())
-}
-
-/// May the reply be read and changed? Its coding, if so.
-pub(crate) fn readable(parts: &Parts) -> Result<Coding, FailOpen> {
-    if parts.status != StatusCode::OK {
-        return Err(FailOpen::Status);
-    }
-    let is_json = parts.headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        let kind = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
-        kind.eq_ignore_ascii_case(b"application/json")
-            || kind.to_ascii_lowercase().ends_with(b"+json")
-    });
-    if !is_json {
-        return Err(FailOpen::ContentType);
-    }
-    if caching::is_sealed(&parts.headers) {
-        return Err(FailOpen::Sealed);
-    }
-    let mut codings = parts.headers.get_all(header::CONTENT_ENCODING).iter();
-    let coding = codings.next().map_or("", |value| value.to_str().unwrap_or("?"));
-    if codings.next().is_some() {
-        return Err(FailOpen::Encoding);
-    }
-    Coding::parse(coding).map_err(|_| FailOpen::Encoding)
-}
-
-fn undecoded(error: EncodingError) -> FailOpen {
-    match error {
-        EncodingError::TooLarge => FailOpen::TooLarge,
-        EncodingError::Unknown | EncodingError::Corrupt => FailOpen::Encoding,
-    }
 }
 
 /// Learns from an event. A panic in it costs this event and nothing else.

@@ -161,14 +161,20 @@ impl Pipeline {
             query: outgoing.head.uri.query().unwrap_or(""),
             named: &matched.named,
             body: kept.as_deref().unwrap_or(b""),
+            tenant: None,
         };
-        let asked = Asked {
+        let mut asked = Asked {
             mode: spoken.mode,
             explain: spoken.explain,
             unread: reads && kept.is_none(),
             barred,
+            searches: None,
         };
-        let purpose = shielded(&breaker, (), || Ok(self.understand(matched, &ask, &spoken, asked)));
+        let path = outgoing.head.uri.path();
+        let purpose = shielded(&breaker, (), || {
+            self.personalizer.searches(matched, path, &ask, &mut asked);
+            Ok(self.understand(matched, &ask, &spoken, &asked))
+        });
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
         match purpose {
             Ok(Purpose::Search(search)) => self.search(search, outgoing, hop, repeat).await,
@@ -197,8 +203,9 @@ impl Pipeline {
         matched: &Matched<'_>,
         ask: &Ask<'_>,
         spoken: &Spoken,
-        asked: Asked,
+        asked: &Asked,
     ) -> Purpose {
+        let ask = &Ask { tenant: asked.searches.as_ref().and_then(|all| all.tenant()), ..*ask };
         let identity = identity::resolve(&self.settings.identity, ask);
         let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
         if asked.barred.is_none() {

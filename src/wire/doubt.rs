@@ -22,6 +22,9 @@ pub enum Doubt {
     /// A request holds no GraphQL document.
     #[error("the request holds no GraphQL document")]
     NotGraphql,
+    /// The body is not one protobuf message in gRPC's framing.
+    #[error("the body is not one protobuf message")]
+    NotProtobuf,
     /// Arrays and objects are nested deeper than we follow.
     #[error("the body is nested too deeply")]
     TooDeep,
@@ -53,12 +56,13 @@ pub enum Doubt {
 
 impl Doubt {
     /// All doubts, for tables of metrics and tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TooLarge,
         Self::ByteOrderMark,
         Self::InvalidUtf8,
         Self::NotJson,
         Self::NotGraphql,
+        Self::NotProtobuf,
         Self::TooDeep,
         Self::DuplicateKey,
         Self::NoHits,
@@ -78,6 +82,7 @@ impl Doubt {
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NotJson => "not_json",
             Self::NotGraphql => "not_graphql",
+            Self::NotProtobuf => "not_protobuf",
             Self::TooDeep => "too_deep",
             Self::DuplicateKey => "duplicate_key",
             Self::NoHits => "no_hits",

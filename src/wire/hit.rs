@@ -19,7 +19,7 @@ use super::trie::{Node, Visit};
 pub struct HitView<'a> {
     /// Where the hit's bytes are in the body.
     pub span: Range<u32>,
-    /// The hit's bytes.
+    /// The hit's bytes; empty where they are no text (gRPC).
     pub raw: &'a str,
     /// Stable product key; never empty in a list.
     pub id: Cow<'a, str>,

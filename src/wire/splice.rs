@@ -144,7 +144,7 @@ fn place(span: &Range<u32>) -> Range<usize> {
 }
 
 /// Whether `order` names each of `0..count` once.
-fn is_permutation(order: &[u32], count: usize) -> bool {
+pub(super) fn is_permutation(order: &[u32], count: usize) -> bool {
     let mut seen = vec![false; count];
     order.len() == count
         && order.iter().all(|position| {

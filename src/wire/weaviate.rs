@@ -5,6 +5,8 @@
 //! is one table, the same for all wires.
 
 pub mod graphql;
+pub mod grpc;
+pub mod protobuf;
 pub mod rest;
 
 mod decision;

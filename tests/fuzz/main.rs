@@ -1,9 +1,10 @@
 //! Fuzz targets that run as ordinary tests on stable Rust, each for a bounded time.
 //!
 //! Each target states a law against an independent judge: the JSON scanner against serde_json, the
-//! splice against its own inverse, the content codings against their cap, GraphQL against what the
-//! maker of a document meant. `LEAFRANK_FUZZ_SECONDS` sets the time of each (5 where it is not
-//! set); `cargo bolero test` drives the same targets with a coverage-guided engine.
+//! protobuf walker against prost, GraphQL against what the maker of a document meant, the splice
+//! against its own inverse, the content codings against their cap. `LEAFRANK_FUZZ_SECONDS` sets the
+//! time of each (5 where it is not set); `cargo bolero test` drives the same targets with a
+//! coverage-guided engine.
 
 #![expect(
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 
 mod encodings;
 mod graphql;
+mod protobuf;
 mod scanner;
 mod shapes;
 mod splicing;

@@ -14,8 +14,8 @@ use hyper_util::rt::TokioIo;
 
 use crate::cli::{DATA, NO_INPUT, UNAVAILABLE, USAGE};
 use crate::client::connect::Connect;
-use crate::config::{ClientTls, Settings, UpstreamAddress};
-use crate::proxy::readable;
+use crate::config::{ClientTls, Settings, UpstreamAddress, Wire};
+use crate::proxy::Packing;
 use crate::wire::encoding;
 use crate::yaml::printable;
 
@@ -138,8 +138,8 @@ fn plain(
     let value = |name: HeaderName| {
         printable(&String::from_utf8_lossy(head.headers.get(name).map_or(b"", |v| v.as_bytes())))
     };
-    let coding = match readable(head) {
-        Ok(coding) => coding,
+    let packing = match Packing::of(head, Wire::Json) {
+        Ok(packing) => packing,
         Err(reason) => {
             let place = value(header::LOCATION);
             let to = if place.is_empty() { place } else { format!(" to {place}") };

@@ -77,7 +77,7 @@ impl Left {
             Self::Sorted => "sorted",
             Self::Grouped => "grouped",
             Self::Generative => "generative",
-            Self::Reranked => "reranked",
+            Self::Reranked => "reranker",
             Self::Boosted => "boosted",
             Self::Selected => "selected",
             Self::PastWindow => "past_window",

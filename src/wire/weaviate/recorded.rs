@@ -28,7 +28,7 @@ graphql 8 /data/Get/Product | no_operator | no_operator
 graphql 9 /data/Get/Product | no_operator | no_operator
 graphql 10 /data/Get/Product | no_operator | no_operator
 graphql 11 /data/Get/Product | permute | widen to 100
-graphql 12 /data/Get/Product | reranked | reranked
+graphql 12 /data/Get/Product | reranker | reranker
 graphql 13 /data/Get/Product | generative | generative
 graphql 14 /data/Get/Product | grouped | grouped
 graphql 15 /data/Get/Product | permute | permute

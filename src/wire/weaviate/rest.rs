@@ -239,7 +239,7 @@ mod tests {
             (r#""groupBy":{}"#, Some("grouped")),
             (r#""singlePrompt":"a""#, Some("generative")),
             (r#""groupedTask":"a""#, Some("generative")),
-            (r#""RERANK":{"property":"name"}"#, Some("reranked")),
+            (r#""RERANK":{"property":"name"}"#, Some("reranker")),
             (r#""boost":{}"#, Some("boosted")),
             (r#""selection":{}"#, Some("selected")),
             (r#""new":1"#, Some("unclear")),

@@ -1,0 +1,318 @@
+//! Finding the hits of a `SearchReply`: one pass, only what is wanted is read.
+//!
+//! In: a [`HitMap`], compiled once into a [`GrpcPlan`], and a plain body. Out: a [`Reply`] of one
+//! list, whose hits are whole records of `results`, tag and length included. The pointers of the
+//! map are read against this shape of a hit:
+//!
+//! ```text
+//! {"id": …, "_additional": {"id": …, "score": …}, "properties": {"name": …}, "name": …}
+//! ```
+//!
+//! Properties that nobody wants are passed by their length. Of several properties of one name the
+//! last one counts, and a message in several pieces is one, as protobuf says.
+
+use std::ops::Range;
+
+use super::frame::{HEAD_BYTES, message};
+use super::value::{self, Take, Value, follow};
+use crate::wire::weaviate::protobuf::{Records, short_varint};
+use crate::wire::{DecodeLimits, Doubt, HitList, HitMap, HitView, Pointer, Reply};
+
+/// A map names eleven members; each leads to one property at most.
+const NAMES_MAX: usize = 11;
+const SLOTS: usize = 64;
+/// Room made for hits ahead of reading them.
+const HITS_AHEAD_MAX: usize = 256;
+const HITS_AT: &str = "/results";
+const UUID_BYTES: usize = 16;
+
+/// A [`HitMap`], compiled for reading many replies.
+#[derive(Clone, Debug)]
+pub struct GrpcPlan {
+    members: Vec<Member>,
+    names: Vec<Box<str>>,
+    /// Which names a property may have, by [`slot`]; most properties that nobody wants end here.
+    slots: [u16; SLOTS],
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    source: Source,
+    take: Take,
+}
+
+/// Where a member of a hit comes from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// The object's uuid.
+    Id,
+    /// The score, where one is said to be there.
+    Score,
+    /// A property, by its place among the names, and the way on below it.
+    Property(usize, Vec<String>),
+}
+
+impl GrpcPlan {
+    /// Compiles what the members of a hit are called. `map.at` is not followed: a reply has one
+    /// list.
+    pub fn new(map: &HitMap) -> Self {
+        let members: [(Option<&Pointer>, Take); NAMES_MAX] = [
+            (Some(&map.id), value::take_id),
+            (map.id_or.as_ref(), value::take_id),
+            (map.name.as_ref(), value::take_name),
+            (map.category.as_ref(), value::take_category),
+            (map.brand.as_ref(), value::take_brand),
+            (map.attributes.as_ref(), value::take_attributes),
+            (map.terms.as_ref(), value::take_terms),
+            (map.price.as_ref(), value::take_price),
+            (map.score.as_ref(), value::take_score),
+            (map.stock.as_ref(), value::take_stock),
+            (map.sponsored.as_ref(), value::take_sponsored),
+        ];
+        let mut plan = Self { members: Vec::new(), names: Vec::new(), slots: [0; SLOTS] };
+        for (pointer, take) in members {
+            if let Some(source) = pointer.and_then(|pointer| plan.source(&pointer.0)) {
+                plan.members.push(Member { source, take });
+            }
+        }
+        plan
+    }
+
+    fn source(&mut self, path: &[String]) -> Option<Source> {
+        let words: Vec<&str> = path.iter().map(String::as_str).collect();
+        let (name, below) = match words.as_slice() {
+            ["id"] | ["_additional", "id"] => return Some(Source::Id),
+            ["_additional", "score"] => return Some(Source::Score),
+            [] | ["_additional", ..] => return None,
+            ["properties", name, ..] => (*name, 2),
+            [name, ..] => (*name, 1),
+        };
+        let known = self.names.iter().position(|known| **known == *name);
+        let place = known.unwrap_or(self.names.len());
+        if known.is_none() {
+            self.slots[slot(name.as_bytes())] |= 1 << place;
+            self.names.push(name.into());
+        }
+        Some(Source::Property(place, path.get(below..)?.to_vec()))
+    }
+
+    /// Finds the hits of a plain body.
+    ///
+    /// # Errors
+    /// The reason to leave the body alone: [`Doubt::NoHits`] also where the hits are in groups,
+    /// [`Doubt::ConditionFailed`] where text was generated from the hits or their order.
+    pub fn decode<'a>(&self, body: &'a [u8], limits: &DecodeLimits) -> Result<Reply<'a>, Doubt> {
+        let message = message(body)?;
+        let mut hits = Vec::new();
+        let mut records = Records::new(message);
+        let mut at = 0;
+        while let Some(record) = records.next() {
+            let record = record?;
+            match record.number {
+                2 if hits.len() == limits.hits_max => return Err(Doubt::TooManyHits),
+                2 => {
+                    let span = span(HEAD_BYTES + at..HEAD_BYTES + records.at())?;
+                    hits.push(HitView { span, ..HitView::default() });
+                    if let Some(hit) = hits.last_mut() {
+                        self.hit(record.bytes()?, hit)?;
+                    }
+                    if hits.len() == 1 {
+                        let ahead = message.len() / record.raw.len().max(1);
+                        hits.reserve(ahead.min(limits.hits_max).min(HITS_AHEAD_MAX));
+                    }
+                }
+                1 => _ = record.float()?,
+                3 | 5 if !record.bytes()?.is_empty() => return Err(Doubt::ConditionFailed),
+                4 => return record.bytes().and(Err(Doubt::NoHits)),
+                6 => _ = record.bytes()?,
+                _ => {}
+            }
+            at = records.at();
+        }
+        if hits.is_empty() {
+            return Err(Doubt::NoHits);
+        }
+        let list = HitList { at: HITS_AT.to_owned(), span: span(HEAD_BYTES..body.len())?, hits };
+        Ok(Reply { lists: vec![list], skipped: Vec::new() })
+    }
+
+    /// Reads a `SearchResult`.
+    #[inline]
+    fn hit<'a>(&self, message: &'a [u8], hit: &mut HitView<'a>) -> Result<(), Doubt> {
+        let mut found = Found::default();
+        for record in Records::new(message) {
+            let record = record?;
+            match record.number {
+                1 => self.properties(record.bytes()?, &mut found)?,
+                2 => found.metadata(record.bytes()?)?,
+                3 if !record.bytes()?.is_empty() => return Err(Doubt::ConditionFailed),
+                _ => {}
+            }
+        }
+        for Member { source, take } in &self.members {
+            match source {
+                Source::Id => {
+                    let id = found.id()?;
+                    take(hit, id)?;
+                }
+                Source::Score => take(hit, found.score())?,
+                Source::Property(place, path) => {
+                    let Some(Some(value)) = found.values.get(*place) else { continue };
+                    let value = Value::read(value)?;
+                    match path.as_slice() {
+                        [] => take(hit, value)?,
+                        path => follow(value, path, &mut |value| take(hit, value))?,
+                    }
+                }
+            }
+        }
+        if hit.id.is_empty() { Err(Doubt::MissingId) } else { Ok(()) }
+    }
+
+    /// Reads a `PropertiesResult`.
+    #[inline]
+    fn properties<'a>(&self, message: &'a [u8], found: &mut Found<'a>) -> Result<(), Doubt> {
+        for record in Records::new(message) {
+            let record = record?;
+            if record.number != 11 {
+                continue;
+            }
+            for record in Records::new(record.bytes()?) {
+                let record = record?;
+                if record.number == 1 {
+                    let (key, value) = entry(record.bytes()?)?;
+                    if let Some(place) = self.place(key)
+                        && let Some(found) = found.values.get_mut(place)
+                    {
+                        *found = Some(value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The place of a property's name among the names.
+    #[inline(always)]
+    fn place(&self, key: &[u8]) -> Option<usize> {
+        let mut left = self.slots[slot(key)];
+        while left != 0 {
+            let place = left.trailing_zeros() as usize;
+            if self.names.get(place).is_some_and(|name| name.as_bytes() == key) {
+                return Some(place);
+            }
+            left &= left - 1;
+        }
+        None
+    }
+}
+
+/// What was found of a hit.
+#[derive(Default)]
+struct Found<'a> {
+    id: &'a [u8],
+    id_as_bytes: &'a [u8],
+    score: f32,
+    score_present: bool,
+    /// The last `Value` of each name of the plan.
+    values: [Option<&'a [u8]>; NAMES_MAX],
+}
+
+impl<'a> Found<'a> {
+    /// Reads a `MetadataResult`.
+    #[inline]
+    fn metadata(&mut self, message: &'a [u8]) -> Result<(), Doubt> {
+        for record in Records::new(message) {
+            let record = record?;
+            match record.number {
+                1 => self.id = record.bytes()?,
+                11 => self.score = record.float()?,
+                12 => self.score_present = record.truth()?,
+                16 if !record.bytes()?.is_empty() => return Err(Doubt::ConditionFailed),
+                17 if record.truth()? => return Err(Doubt::ConditionFailed),
+                20 => self.id_as_bytes = record.bytes()?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn id(&self) -> Result<Value<'a>, Doubt> {
+        if !self.id.is_empty() {
+            let id = std::str::from_utf8(self.id).map_err(|_| Doubt::InvalidUtf8)?;
+            return Ok(Value::Text(id.into()));
+        }
+        Ok(match self.id_as_bytes.try_into() {
+            Ok(bytes) => Value::Text(hyphenated(bytes).into()),
+            Err(_) => Value::Absent,
+        })
+    }
+
+    fn score(&self) -> Value<'a> {
+        if self.score_present { Value::Number(f64::from(self.score)) } else { Value::Absent }
+    }
+}
+
+/// Key and value of an entry of `Properties.fields`.
+#[inline(always)]
+pub(super) fn entry(message: &[u8]) -> Result<(&[u8], &[u8]), Doubt> {
+    // what every encoder writes: the key, then the value, once each and nothing else
+    if let [0x0a, rest @ ..] = message
+        && let Some((length, rest)) = short_varint(rest)
+        && let Some((key, [0x12, rest @ ..])) = rest.split_at_checked(length as usize)
+        && let Some((length, value)) = short_varint(rest)
+        && length as usize == value.len()
+    {
+        return Ok((key, value));
+    }
+    unusual_entry(message)
+}
+
+#[cold]
+fn unusual_entry(message: &[u8]) -> Result<(&[u8], &[u8]), Doubt> {
+    let (mut key, mut value): (&[u8], Option<&[u8]>) = (&[], None);
+    for record in Records::new(message) {
+        let record = record?;
+        match record.number {
+            1 => key = record.bytes()?,
+            // two pieces of one value would have to be put together
+            2 if value.is_some() => return Err(Doubt::DuplicateKey),
+            2 => value = Some(record.bytes()?),
+            _ => {}
+        }
+    }
+    Ok((key, value.unwrap_or_default()))
+}
+
+/// The usual text of a uuid.
+fn hyphenated(bytes: &[u8; UUID_BYTES]) -> String {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * UUID_BYTES + 4);
+    for (place, byte) in bytes.iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 0xf] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    text
+}
+
+/// A cheap hash of a property's name.
+#[inline(always)]
+fn slot(key: &[u8]) -> usize {
+    let (first, last) = match key {
+        [] => (0, 0),
+        [only] => (*only, *only),
+        [first, .., last] => (*first, *last),
+    };
+    (key.len() + 7 * usize::from(first) + 31 * usize::from(last)) % SLOTS
+}
+
+fn span(span: Range<usize>) -> Result<Range<u32>, Doubt> {
+    match (u32::try_from(span.start), u32::try_from(span.end)) {
+        (Ok(start), Ok(end)) => Ok(start..end),
+        _ => Err(Doubt::TooLarge),
+    }
+}
