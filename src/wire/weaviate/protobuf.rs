@@ -116,7 +116,7 @@ impl<'a> Record<'a> {
     /// [`Doubt::InvalidUtf8`], or [`Doubt::NotProtobuf`] where the wire type is another one.
     #[inline(always)]
     pub fn text(&self) -> Result<&'a str, Doubt> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Doubt::InvalidUtf8)
+        utf8(self.bytes()?)
     }
 
     /// An integer or an enum's value; as 32 bits where the field has no more, as all parsers cut it.
@@ -159,6 +159,12 @@ impl<'a> Record<'a> {
             _ => Err(Doubt::NotProtobuf),
         }
     }
+}
+
+/// Bytes as text.
+#[inline(always)]
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Doubt> {
+    std::str::from_utf8(bytes).map_err(|_| Doubt::InvalidUtf8)
 }
 
 /// A number of 32 bits (a tag, a length) and what follows it.

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use super::frame::{HEAD_BYTES, message};
 use super::value::{self, Take, Value, follow};
-use crate::wire::weaviate::protobuf::{Records, short_varint};
+use crate::wire::weaviate::protobuf::{Records, short_varint, utf8};
 use crate::wire::{DecodeLimits, Doubt, HitList, HitMap, HitView, Pointer, Reply};
 
 /// A map names eleven members; each leads to one property at most.
@@ -174,22 +174,39 @@ impl GrpcPlan {
     fn properties<'a>(&self, message: &'a [u8], found: &mut Found<'a>) -> Result<(), Doubt> {
         for record in Records::new(message) {
             let record = record?;
-            if record.number != 11 {
-                continue;
-            }
-            for record in Records::new(record.bytes()?) {
-                let record = record?;
-                if record.number == 1 {
-                    let (key, value) = entry(record.bytes()?)?;
-                    if let Some(place) = self.place(key)
-                        && let Some(found) = found.values.get_mut(place)
-                    {
-                        *found = Some(value);
-                    }
-                }
+            if record.number == 11 {
+                self.entries(record.bytes()?, found)?;
             }
         }
         Ok(())
+    }
+
+    /// Reads a `Properties` message.
+    #[inline]
+    fn entries<'a>(&self, message: &'a [u8], found: &mut Found<'a>) -> Result<(), Doubt> {
+        let mut rest = message;
+        // nearly always there is nothing but entries of the usual form
+        while let Some((key, value, after)) = usual_record(rest) {
+            self.keep(key, value, found);
+            rest = after;
+        }
+        for record in Records::new(rest) {
+            let record = record?;
+            if record.number == 1 {
+                let (key, value) = entry(record.bytes()?)?;
+                self.keep(key, value, found);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn keep<'a>(&self, key: &[u8], value: &'a [u8], found: &mut Found<'a>) {
+        if let Some(place) = self.place(key)
+            && let Some(found) = found.values.get_mut(place)
+        {
+            *found = Some(value);
+        }
     }
 
     /// The place of a property's name among the names.
@@ -239,8 +256,7 @@ impl<'a> Found<'a> {
 
     fn id(&self) -> Result<Value<'a>, Doubt> {
         if !self.id.is_empty() {
-            let id = std::str::from_utf8(self.id).map_err(|_| Doubt::InvalidUtf8)?;
-            return Ok(Value::Text(id.into()));
+            return utf8(self.id).map(|id| Value::Text(id.into()));
         }
         Ok(match self.id_as_bytes.try_into() {
             Ok(bytes) => Value::Text(hyphenated(bytes).into()),
@@ -253,19 +269,34 @@ impl<'a> Found<'a> {
     }
 }
 
-/// Key and value of an entry of `Properties.fields`.
+/// Key and value of the entry of `Properties.fields` that starts here, and what follows it, where
+/// the entry is as every encoder writes it.
 #[inline(always)]
+fn usual_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let [0x0a, rest @ ..] = bytes else { return None };
+    let (length, rest) = short_varint(rest)?;
+    let (message, after) = rest.split_at_checked(length as usize)?;
+    let (key, value) = usual_entry(message)?;
+    Some((key, value, after))
+}
+
+/// What every encoder writes: the key, then the value, once each and nothing else.
+#[inline(always)]
+fn usual_entry(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, rest @ ..] = message else { return None };
+    let (length, rest) = short_varint(rest)?;
+    let (key, rest) = rest.split_at_checked(length as usize)?;
+    let [0x12, rest @ ..] = rest else { return None };
+    let (length, value) = short_varint(rest)?;
+    (length as usize == value.len()).then_some((key, value))
+}
+
+/// Key and value of an entry of `Properties.fields`.
 pub(super) fn entry(message: &[u8]) -> Result<(&[u8], &[u8]), Doubt> {
-    // what every encoder writes: the key, then the value, once each and nothing else
-    if let [0x0a, rest @ ..] = message
-        && let Some((length, rest)) = short_varint(rest)
-        && let Some((key, [0x12, rest @ ..])) = rest.split_at_checked(length as usize)
-        && let Some((length, value)) = short_varint(rest)
-        && length as usize == value.len()
-    {
-        return Ok((key, value));
+    match usual_entry(message) {
+        Some(entry) => Ok(entry),
+        None => unusual_entry(message),
     }
-    unusual_entry(message)
 }
 
 #[cold]

@@ -9,8 +9,11 @@
 use std::borrow::Cow;
 
 use super::reply::entry;
-use crate::wire::weaviate::protobuf::{Payload, Records};
+use crate::wire::weaviate::protobuf::{Payload, Records, short_varint, utf8};
 use crate::wire::{Doubt, HitView, Pointer};
+
+/// The tag of `Value.text_value`.
+const TEXT: u8 = 13 << 3 | 2;
 
 /// What a property holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +35,19 @@ pub(super) type Take = for<'h, 'a> fn(&'h mut HitView<'a>, Value<'a>) -> Result<
 
 impl<'a> Value<'a> {
     /// Reads a `Value` message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(message: &'a [u8]) -> Result<Self, Doubt> {
+        // one text and nothing else, as most values are
+        if let [TEXT, rest @ ..] = message
+            && let Some((length, text)) = short_varint(rest)
+            && length as usize == text.len()
+        {
+            return utf8(text).map(|text| Self::Text(text.into()));
+        }
+        Self::read_any(message)
+    }
+
+    fn read_any(message: &'a [u8]) -> Result<Self, Doubt> {
         let mut value = Self::Absent;
         for record in Records::new(message) {
             let record = record?;
@@ -55,13 +69,18 @@ impl<'a> Value<'a> {
         Ok(value)
     }
 
+    #[inline(always)]
     fn text(self) -> Option<Cow<'a, str>> {
+        if let Self::Text(text) = self { Some(text) } else { self.written().map(Cow::Owned) }
+    }
+
+    /// A number or a truth as text.
+    fn written(&self) -> Option<String> {
         match self {
-            Self::Text(text) => Some(text),
-            Self::Number(number) => Some(number.to_string().into()),
-            Self::Int(number) => Some(number.to_string().into()),
-            Self::Bool(truth) => Some(if truth { "true" } else { "false" }.into()),
-            Self::Absent | Self::Object(_) | Self::List(_) => None,
+            Self::Number(number) => Some(number.to_string()),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Bool(truth) => Some(truth.to_string()),
+            Self::Absent | Self::Text(_) | Self::Object(_) | Self::List(_) => None,
         }
     }
 
@@ -90,7 +109,7 @@ impl<'a> Value<'a> {
             self.text().into_iter().for_each(take);
             return Ok(());
         };
-        elements(list, &mut |_, element| {
+        elements(list, |_, element| {
             element.text().into_iter().for_each(&mut take);
             Ok(())
         })
@@ -112,7 +131,7 @@ pub(super) fn follow<'a>(
         },
         Value::List(message) => {
             let wanted = (segment != Pointer::ANY).then(|| segment.parse::<usize>());
-            elements(message, &mut |place, element| match &wanted {
+            elements(message, |place, element| match &wanted {
                 Some(wanted) if *wanted != Ok(place) => Ok(()),
                 _ => follow(element, rest, take),
             })
@@ -139,7 +158,7 @@ fn property<'a>(message: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, Doubt
 /// Calls `take` with each element of a `ListValue` and its place.
 fn elements<'a>(
     list: &'a [u8],
-    take: &mut dyn FnMut(usize, Value<'a>) -> Result<(), Doubt>,
+    mut take: impl FnMut(usize, Value<'a>) -> Result<(), Doubt>,
 ) -> Result<(), Doubt> {
     let mut place = 0;
     let mut take = |value| {
