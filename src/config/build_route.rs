@@ -201,12 +201,16 @@ impl<'a, 't> At<'a, '_, 't> {
     fn facts(&mut self, key: &str, raw: Option<&RawHitMap>) -> Option<HitMap> {
         let raw = raw?;
         let mut place = self.below(key);
-        if raw.id.is_some() {
+        if raw.id.is_some() && key != "reply_facts" {
             place.fault("id", Fault::new("found an id", "none: event.product names the product"));
         }
         let mut map = place.hit_map(raw);
         let base = std::mem::take(&mut map.at).0;
+        if raw.id.is_some() {
+            map.id.0.splice(0..0, base.iter().cloned());
+        }
         let members = [
+            &mut map.id_or,
             &mut map.name,
             &mut map.category,
             &mut map.brand,

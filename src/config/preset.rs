@@ -22,6 +22,11 @@ pub const PRESETS: &[Preset] = &[
         text: include_str!("../../config/presets/leafloaf.yaml"),
     },
     Preset {
+        name: "weaviate",
+        file: "config/presets/weaviate.yaml",
+        text: include_str!("../../config/presets/weaviate.yaml"),
+    },
+    Preset {
         name: "demo",
         file: "config/presets/demo.yaml",
         text: include_str!("../../config/presets/demo.yaml"),

@@ -130,11 +130,11 @@ impl Observer {
     }
 
     /// Learns what the shop has taken; `page` is the reply's body, if it was kept.
-    pub fn learn(&self, event: Event, page: Option<&[u8]>) {
+    pub fn learn(&self, mut event: Event, page: Option<&[u8]>) {
         if let (Some(described), Some(page), Some(interaction)) =
-            (&event.plan.page, page, event.interactions.first())
+            (&event.plan.page, page, event.interactions.first_mut())
         {
-            self.describe_page(described, page, &interaction.product);
+            self.describe_page(described, page, &mut interaction.product);
         }
         let Event { plan, shopper, interactions } = event;
         self.absorb(shopper, &interactions, Source::Traffic, &plan.clicks);
@@ -167,9 +167,14 @@ impl Observer {
         }
     }
 
-    fn describe_page(&self, described: &Described, page: &[u8], product: &ProductId) {
+    /// Reads a product's page. Where it names the product by a key of its own, that one counts: lists
+    /// know the product by it.
+    fn describe_page(&self, described: &Described, page: &[u8], product: &mut ProductId) {
         let Ok(page) = Json::parse(page) else { return };
         if let Some(mut hit) = described.read(page) {
+            if let Some(named) = ProductId::parse(&hit.id) {
+                *product = named;
+            }
             hit.id = Cow::Borrowed(product.as_str());
             self.store.catalog.describe(&hit, &self.rules.load().knowledge);
         }

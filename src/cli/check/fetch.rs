@@ -15,8 +15,8 @@ use hyper_util::rt::TokioIo;
 use crate::cli::{DATA, NO_INPUT, UNAVAILABLE, USAGE};
 use crate::client::connect::Connect;
 use crate::config::{ClientTls, Settings, UpstreamAddress, Wire};
+use crate::personalize::fail_open::FailOpen;
 use crate::proxy::Packing;
-use crate::wire::encoding;
 use crate::yaml::printable;
 
 /// The shop gets this long for one question, its connection included.
@@ -153,12 +153,10 @@ fn plain(
             return passes(reason.label(), why);
         }
     };
-    match encoding::decode(coding, body, bytes_max) {
+    match packing.unpacked(body, bytes_max) {
         Ok(plain) => Ok(plain.into_owned()),
-        Err(encoding::EncodingError::TooLarge) => {
-            Err(too_large(&question.uri.to_string(), bytes_max))
-        }
-        Err(error) => passes("encoding", error.to_string()),
+        Err(FailOpen::TooLarge) => Err(too_large(&question.uri.to_string(), bytes_max)),
+        Err(reason) => passes(reason.label(), "its coding does not decode".to_owned()),
     }
 }
 
