@@ -147,7 +147,7 @@ impl<'a> Asking<'_, 'a> {
         }
         said.extend_from_slice(self.tokens.get(from..field.span.end).unwrap_or_default());
         // no token but that of a variable ends so
-        if said.windows(2).any(|end| end == b"$\0") {
+        if memchr::memmem::find(&said, b"$\0").is_some() {
             for text in self.variables.text() {
                 said.extend_from_slice(text.as_bytes());
                 said.push(0);

@@ -3,8 +3,8 @@
 //! In: GraphQL text. Out: a [`Document`]: its operations as a small tree that borrows from the text,
 //! with the places that matter for rewriting. All of the grammar of executable documents is
 //! checked; what decides nothing is not kept: fragments, types, arguments of directives, numbers in
-//! lists. Nested [`DEPTH_MAX`] deep at most, in texts of [`QUERY_BYTES_MAX`] at most. Cost:
-//! `O(text)`.
+//! lists. Nested [`DEPTH_MAX`] deep at most, [`NODES_MAX`] things in texts of [`QUERY_BYTES_MAX`] at
+//! most. Cost: `O(text)`.
 
 use std::ops::Range;
 
@@ -15,6 +15,8 @@ use crate::wire::doubt::Doubt;
 const DEPTH_MAX: u32 = 64;
 /// Longest query text, in bytes: room for two vectors of three thousand numbers.
 const QUERY_BYTES_MAX: usize = 256 * 1024;
+/// Fields, arguments, and elements that are kept: room for a filter with ten thousand ids.
+const NODES_MAX: u32 = 20_000;
 
 /// A document.
 #[derive(Debug)]
@@ -113,7 +115,7 @@ pub(super) fn document(text: &str) -> Result<Document<'_>, Doubt> {
     let mut lexer = Lexer::new(text);
     let token = lexer.next()?;
     let tokens = Vec::with_capacity(text.len() + text.len() / 2);
-    let mut parser = Parser { text, lexer, token, tokens, end: 0, depth: 0 };
+    let mut parser = Parser { text, lexer, token, tokens, end: 0, depth: 0, nodes: 0 };
     let mut operations = Vec::new();
     loop {
         operations.extend(parser.definition()?);
@@ -133,6 +135,7 @@ struct Parser<'a> {
     /// Where the last taken token ends.
     end: usize,
     depth: u32,
+    nodes: u32,
 }
 
 impl<'a> Parser<'a> {
@@ -164,6 +167,12 @@ impl<'a> Parser<'a> {
 
     fn name(&mut self) -> Result<&'a str, Doubt> {
         self.expect(Kind::Name).map(|token| token.text)
+    }
+
+    /// Counts something that is kept.
+    fn count(&mut self) -> Result<(), Doubt> {
+        self.nodes += 1;
+        if self.nodes > NODES_MAX { Err(Doubt::TooLarge) } else { Ok(()) }
     }
 
     /// Goes one level down for `inner`.
@@ -213,6 +222,7 @@ impl<'a> Parser<'a> {
             return Ok(definitions);
         }
         loop {
+            self.count()?;
             let start = self.token.start;
             self.mark(b'$')?;
             let name = self.name()?;
@@ -270,6 +280,7 @@ impl<'a> Parser<'a> {
     }
 
     fn selection(&mut self) -> Result<Selection<'a>, Doubt> {
+        self.count()?;
         if !self.eat(Kind::Spread)? {
             return self.field().map(Selection::Field);
         }
@@ -314,6 +325,7 @@ impl<'a> Parser<'a> {
     }
 
     fn argument(&mut self) -> Result<Argument<'a>, Doubt> {
+        self.count()?;
         let start = self.tokens.len();
         let name = self.name()?;
         self.mark(b':')?;
@@ -342,7 +354,10 @@ impl<'a> Parser<'a> {
         while !self.eat(Kind::Mark(b']'))? {
             match self.value()? {
                 Value::Int { .. } | Value::Float => {}
-                element => elements.push(element),
+                element => {
+                    self.count()?;
+                    elements.push(element);
+                }
             }
         }
         Ok(Value::List(elements))
@@ -428,6 +443,14 @@ mod tests {
         assert!(document(&types).is_ok());
         let long = format!("{{a}}{}", " ".repeat(QUERY_BYTES_MAX));
         assert_eq!(document(&long).err(), Some(Doubt::TooLarge));
+        let vector = format!("{{a(b:[{}])}}", "0.25,".repeat(50_000));
+        assert!(document(&vector).is_ok(), "numbers are not kept");
+        let many = |of: &str| ["{a", "}"].join(&of.replace('*', &"a ".repeat(20_000)));
+        for of in [" *", "(b:[*])", "{*}"] {
+            assert_eq!(document(&many(of)).err(), Some(Doubt::TooLarge), "{of}");
+        }
+        let members = format!("{{a(b:{{{}}})}}", "c:1 ".repeat(20_000));
+        assert_eq!(document(&members).err(), Some(Doubt::TooLarge));
     }
 
     #[test]
