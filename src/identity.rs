@@ -87,7 +87,10 @@ mod tests {
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        resolve(&settings, &Ask { headers: &map, query: "", named: &[], body: body.as_bytes(), tenant: None })
+        resolve(
+            &settings,
+            &Ask { headers: &map, query: "", named: &[], body: body.as_bytes(), tenant: None },
+        )
     }
 
     fn words(identity: &Identity) -> (Option<&str>, Option<&str>) {

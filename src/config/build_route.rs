@@ -142,7 +142,10 @@ impl<'a, 't> At<'a, '_, 't> {
         }
         let only_if = self.conditions(&raw.only_if);
         let mut place = self.below("hits");
-        let hits = place.hit_map(&raw.hits);
+        let mut hits = place.hit_map(&raw.hits);
+        if let (None, Some(at)) = (&raw.hits.at, raw.wire.lists()) {
+            hits.at = pointer(at).unwrap_or_default();
+        }
         let at = raw.hits.at.is_some() || raw.wire.lists().is_some();
         for (key, present) in [("at", at), ("id", raw.hits.id.is_some())] {
             if !present {

@@ -173,7 +173,9 @@ mod tests {
         for nothing in ["aud", "none", ""] {
             assert_eq!(read_claim(&token, nothing), None, "{nothing}");
         }
-        for no_token in ["Bearer WCS-api-key", "Bearer a.!.c", "Basic a.e30.c", "Bearer", "Bearer .."] {
+        for no_token in
+            ["Bearer WCS-api-key", "Bearer a.!.c", "Basic a.e30.c", "Bearer", "Bearer .."]
+        {
             assert_eq!(read_claim(no_token, "sub"), None, "{no_token}");
         }
     }

@@ -87,7 +87,10 @@ mod tests {
                 neutral: vec!["score".into()],
             },
         ];
-        is_chosen(&sort, &Ask { headers: &headers, query, named: &[], body: body.as_bytes(), tenant: None })
+        is_chosen(
+            &sort,
+            &Ask { headers: &headers, query, named: &[], body: body.as_bytes(), tenant: None },
+        )
     }
 
     #[test]

@@ -84,7 +84,9 @@ impl Personalizer {
         let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
         let stays = lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
-            (Mode::Annotate, _) if search.wire() == Wire::Json => Some(annotate::annotated(body, &lists, budget.spent_us())?),
+            (Mode::Annotate, _) if search.wire() == Wire::Json => {
+                Some(annotate::annotated(body, &lists, budget.spent_us())?)
+            }
             (_, true) => None,
             (_, false) => {
                 let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();

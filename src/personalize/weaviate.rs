@@ -42,19 +42,23 @@ impl Searches {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Option<Self>, Doubt> {
-        let one = |ask: ListAsk| Listed::of(ask, rest::AT.to_owned(), |ask| ask.decide(None));
+        let one = |decision, ask| Listed::of(decision, rest::AT.to_owned(), ask);
         let lists = match wire {
             Wire::Json => return Ok(None),
             Wire::Graphql => {
                 let asks = graphql::documents(body)?.into_iter();
-                asks.map(|ask| Listed::of(ask.ask, ask.at, |ask| ask.decide(None))).collect()
+                asks.map(|ask| Listed::of(ask.decide(None), ask.at, ask.ask)).collect()
             }
             Wire::Grpc => {
                 let coding = headers.get("grpc-encoding").and_then(|coding| coding.to_str().ok());
                 let body = grpc::plain(body, coding, MESSAGE_BYTES_MAX)?;
-                vec![one(grpc::request(grpc::message(&body)?)?.list)]
+                let ask = grpc::request(grpc::message(&body)?)?.list;
+                vec![one(ask.decide(None), ask)]
             }
-            Wire::Rest => rest::search(path, body)?.map(|ask| one(ask.ask)).into_iter().collect(),
+            Wire::Rest => {
+                let ask = rest::search(path, body)?;
+                ask.map(|ask| one(ask.decide(None), ask.ask)).into_iter().collect()
+            }
         };
         Ok(Some(Self { lists }))
     }
@@ -98,8 +102,8 @@ impl Searches {
 }
 
 impl Listed {
-    fn of(ask: ListAsk, at: String, decide: impl Fn(&ListAsk) -> Decision) -> Self {
-        Self { decision: decide(&ask), at, query: ask.query.into(), tenant: ask.tenant }
+    fn of(decision: Decision, at: String, ask: ListAsk) -> Self {
+        Self { decision, at, query: ask.query.into(), tenant: ask.tenant }
     }
 }
 
@@ -116,7 +120,8 @@ mod tests {
 
     fn graphql(query: &str) -> Searches {
         let body = serde_json::json!({ "query": query }).to_string();
-        let searches = Searches::of(Wire::Graphql, "/v1/graphql", &HeaderMap::new(), body.as_bytes());
+        let searches =
+            Searches::of(Wire::Graphql, "/v1/graphql", &HeaderMap::new(), body.as_bytes());
         searches.unwrap().unwrap()
     }
 
@@ -133,7 +138,10 @@ mod tests {
         );
         assert_eq!(searches.barred(), None);
         let at = |key: &str| list(&format!("/data/Get/{key}"));
-        assert_eq!(["a", "b", "all", "c"].map(|key| searches.allow(&at(key))), [true, true, false, false]);
+        assert_eq!(
+            ["a", "b", "all", "c"].map(|key| searches.allow(&at(key))),
+            [true, true, false, false]
+        );
         assert_eq!(searches.query(&at("b")), Some("oat milk"));
         assert_eq!((searches.only_query(), searches.tenant()), (None, None));
     }

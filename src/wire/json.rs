@@ -169,7 +169,11 @@ impl<'a> Json<'a> {
         match self.kind() {
             Kind::Text => {
                 let quoted = self.text.get(1..self.text.len() - 1).ok_or(Doubt::NotJson)?;
-                if self.plain { Ok(Some(Cow::Borrowed(quoted))) } else { unescape(quoted).map(Some) }
+                if self.plain {
+                    Ok(Some(Cow::Borrowed(quoted)))
+                } else {
+                    unescape(quoted).map(Some)
+                }
             }
             Kind::Number | Kind::Bool => Ok(Some(Cow::Borrowed(self.text))),
             Kind::Null | Kind::Array | Kind::Object => Ok(None),

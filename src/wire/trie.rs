@@ -318,11 +318,7 @@ fn value<'a>(
     Ok(())
 }
 
-fn object<'a>(
-    scan: &mut Scan<'a>,
-    node: &Node,
-    visit: &mut impl Visit<'a>,
-) -> Result<(), Doubt> {
+fn object<'a>(scan: &mut Scan<'a>, node: &Node, visit: &mut impl Visit<'a>) -> Result<(), Doubt> {
     let mut seen = 0;
     let mut keys = Vec::new();
     let mut is_first = true;

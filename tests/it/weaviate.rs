@@ -3,6 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::HeaderMap;
 use prost::Message as _;
 use serde_json::Value;
 
@@ -18,12 +21,40 @@ const HOP: [&str; 5] = ["content-length", "transfer-encoding", "connection", "ex
 /// What a call's own library says, whoever calls.
 const LIBRARY: [&str; 4] = ["user-agent", "te", "accept-encoding", "grpc-accept-encoding"];
 
-async fn http_exchange(front: &Front, row: &Value) -> Reply {
+/// Recorded header lines, with `more` in the place of those of the same name.
+fn said_with<'a>(
+    mut lines: Vec<(&'a str, &'a str)>,
+    more: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    lines.retain(|(name, _)| !more.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)));
+    lines.extend(more);
+    lines
+}
+
+/// Asks what a recorded page was asked, with `more` header lines.
+pub async fn http_exchange<'a>(
+    front: &Front,
+    row: &'a Value,
+    more: &[(&'a str, &'a str)],
+) -> Reply {
     let line: Vec<&str> = text(row, "http").split(' ').collect();
-    let mut headers = pairs(row, "headers");
+    let mut headers = said_with(pairs(row, "headers"), more);
     headers.retain(|(name, _)| !HOP.contains(&name.to_ascii_lowercase().as_str()));
     let body = text(row, "body").as_bytes();
     exchange(front.http.data, line[0], line[1], &headers, body).await
+}
+
+/// Calls what was recorded, with `more` metadata.
+pub async fn grpc_exchange<'a>(
+    channel: &SendRequest<Bytes>,
+    row: &'a Value,
+    more: &[(&'a str, &'a str)],
+) -> (grpc::Said, HeaderMap) {
+    let mut metadata = said_with(pairs(row, "metadata"), more);
+    metadata.retain(|(name, _)| !LIBRARY.contains(name));
+    let timeout = row["deadline_s"].as_f64().map(|s| format!("{}m", s * 1000.0));
+    metadata.extend(timeout.as_deref().map(|timeout| ("grpc-timeout", timeout)));
+    grpc::unary(channel, text(row, "rpc"), &metadata, &recorded::base64(row, "request_b64")).await
 }
 
 fn http_is_as_recorded(row: &Value, reply: &Reply) {
@@ -52,22 +83,18 @@ async fn replayed(key: &str) -> Option<usize> {
     for name in recorded::SESSIONS {
         for row in recorded::session(name)?.iter().filter(|row| row[key].is_string()) {
             if key == "http" {
-                http_is_as_recorded(row, &http_exchange(&front, row).await);
+                http_is_as_recorded(row, &http_exchange(&front, row, &[]).await);
                 assert_eq!(replay.asked().last().unwrap().body, text(row, "body").as_bytes());
             } else {
-                let mut metadata = pairs(row, "metadata");
-                metadata.retain(|(name, _)| !LIBRARY.contains(name));
-                let timeout = row["deadline_s"].as_f64().map(|s| format!("{}m", s * 1000.0));
-                metadata.extend(timeout.as_deref().map(|timeout| ("grpc-timeout", timeout)));
+                let (said, head) = grpc_exchange(&channel, row, &[]).await;
                 let message = recorded::base64(row, "request_b64");
-                let (said, head) =
-                    grpc::unary(&channel, text(row, "rpc"), &metadata, &message).await;
                 assert_eq!(said, recorded::said(row), "{name}: call {driven}");
                 assert!(!head.contains_key("x-leafrank"), "{head:?}");
                 let calls = replay.calls();
                 let call = calls.last().unwrap();
                 assert_eq!((call.path.as_str(), &call.message), (text(row, "rpc"), &message));
-                for (name, value) in &metadata {
+                let metadata = pairs(row, "metadata");
+                for (name, value) in metadata.iter().filter(|(name, _)| !LIBRARY.contains(name)) {
                     assert_eq!(call.metadata[*name], *value, "{name}");
                 }
             }

@@ -58,7 +58,7 @@ mode: shadows
             "etc/leafrank.yaml:10:8: listen.ops: 127.0.0.1:8080 is already listen.data[0]; \
              expected another port",
             "etc/leafrank.yaml:11:11: presets[0]: found \"leaflof\"; \
-             expected one of leafloaf, demo — did you mean \"leafloaf\"?",
+             expected one of leafloaf, weaviate, demo — did you mean \"leafloaf\"?",
             "etc/leafrank.yaml:12:7: mode: found text \"shadows\"; \
              expected one of off, shadow, on, annotate — did you mean \"shadow\"?",
         ]

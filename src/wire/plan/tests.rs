@@ -13,6 +13,7 @@ fn shop_map() -> HitMap {
     HitMap {
         at: at("/products"),
         id: at("/sku"),
+        id_or: None,
         name: Some(at("/product_name")),
         category: Some(at("/category")),
         brand: Some(at("/supplier")),
@@ -277,21 +278,30 @@ fn a_star_in_a_member_gathers_texts() {
 /// white space, now and then broken.
 fn any_hit() -> impl proptest::strategy::Strategy<Value = String> {
     use proptest::prelude::*;
-    let often = |usual: &'static str, rare: Vec<&'static str>| {
-        prop_oneof![6 => Just(usual), 1 => proptest::sample::select(rare)]
-    };
+    let often = |usual: &'static str, rare: Vec<&'static str>| prop_oneof![6 => Just(usual), 1 => proptest::sample::select(rare)];
     let space = || often("", vec![" ", "\n  "]);
     let members = (
-        often("\"sku\":\"A1\"", vec!["\"sku\" :7", "\"sk\\u0075\":\"B\"", "\"sku\":\"\"", "\"id\":1"]),
-        often("\"product_name\":\"Oat Milk\"", vec!["\"product_name\":\"O\\\"a\"", "\"sku\":\"C\""]),
+        often(
+            "\"sku\":\"A1\"",
+            vec!["\"sku\" :7", "\"sk\\u0075\":\"B\"", "\"sku\":\"\"", "\"id\":1"],
+        ),
+        often(
+            "\"product_name\":\"Oat Milk\"",
+            vec!["\"product_name\":\"O\\\"a\"", "\"sku\":\"C\""],
+        ),
         often("\"x\":{\"y\":[1,{}]}", vec!["\"x\":{\"y\":[1,{]}", "\"x\": null", "\"x\":nul"]),
-        often("\"dietary_info\":[\"a\",\"b\"]", vec!["\"dietary_info\":\"a\"", "\"dietary_info\":[\"\\ud800\"]"]),
-        often("\"price\":3.25", vec!["\"price\":-0", "\"price\":03", "\"price\":\"4\"", "\"price\":3,\"price\":4"]),
+        often(
+            "\"dietary_info\":[\"a\",\"b\"]",
+            vec!["\"dietary_info\":\"a\"", "\"dietary_info\":[\"\\ud800\"]"],
+        ),
+        often(
+            "\"price\":3.25",
+            vec!["\"price\":-0", "\"price\":03", "\"price\":\"4\"", "\"price\":3,\"price\":4"],
+        ),
         often("\"in_stock\":true", vec!["\"in_stock\":false", "\"in_stock\":0"]),
     );
-    (members, [space(), space(), space()]).prop_map(|((a, b, c, d, e, f), [i, j, k])| {
-        format!("{{{i}{a},{b}{j},{c},{d},{e}{k},{f}}}")
-    })
+    (members, [space(), space(), space()])
+        .prop_map(|((a, b, c, d, e, f), [i, j, k])| format!("{{{i}{a},{b}{j},{c},{d},{e}{k},{f}}}"))
 }
 
 proptest::proptest! {
