@@ -296,7 +296,8 @@ impl Route {
                 RouteKind::Search(search) if search.wire != Wire::Json => true,
                 RouteKind::Search(search) => {
                     let sort = search.sort.iter().map(|parameter| &parameter.source);
-                    search.query.iter().chain(sort).any(Source::needs_body)
+                    search.window_size > 0
+                        || search.query.iter().chain(sort).any(Source::needs_body)
                 }
                 RouteKind::Event(event) => {
                     let places = [&event.kind_from, &event.product, &event.quantity];
@@ -324,6 +325,10 @@ pub struct SearchRoute {
     pub mode: Mode,
     /// How requests and replies are written.
     pub wire: Wire,
+    /// Hits to ask the shop for where a request asks for fewer; 0 = as many as it asks for.
+    pub window_size: u32,
+    /// Where a request of JSON names its page's length.
+    pub limit: Option<Pointer>,
     /// Where the query is.
     pub query: Vec<Source>,
     /// Parameters that choose an order, each with the values that mean "by relevance".
@@ -484,6 +489,10 @@ pub struct Store {
     pub facets_per_profile_max: usize,
     /// Subjects whose last lists are remembered.
     pub recent_max: usize,
+    /// Widened searches whose order is remembered for their further pages.
+    pub orders_max: usize,
+    /// Seconds for which it is.
+    pub orders_seconds: u64,
 }
 
 /// Stopping.

@@ -14,15 +14,16 @@ pub mod fail_open;
 pub mod funnel;
 
 mod annotate;
+mod frozen;
 mod order;
 mod ranked;
 mod search;
+mod searches;
 mod told;
-mod weaviate;
 
 pub use search::{Asked, Place, Search, Tag, Treatment};
+pub use searches::Searches;
 pub use told::Told;
-pub use weaviate::Searches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -46,6 +47,7 @@ use crate::wire::{DecodeLimits, Doubt, HitPlan, Reply};
 use breaker::Breaker;
 use explain::Explained;
 use fail_open::FailOpen;
+use frozen::Orders;
 use funnel::{Funnel, Seen};
 use told::Audience;
 
@@ -168,6 +170,8 @@ pub struct Personalizer {
     searches: AtomicU64,
     /// Queries as read: people ask for the same few things.
     queries: Cache<u64, Arc<QueryView>>,
+    /// What further pages of widened searches are cut from.
+    orders: Orders,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -195,6 +199,7 @@ impl Personalizer {
             RouteKind::Event(_) => None,
         });
         let plans = plans.collect();
+        let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
         Self {
             plans,
             life: xxh3_64(&clock.now().0.to_le_bytes()),
@@ -209,6 +214,7 @@ impl Personalizer {
             breakers,
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
+            orders,
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) fn settings(
             products_per_profile_max: size(raw.store.products_per_profile_max),
             facets_per_profile_max: size(raw.store.facets_per_profile_max),
             recent_max: size(raw.store.recent_max),
+            orders_max: size(raw.store.orders_max),
+            orders_seconds: raw.store.orders_seconds,
         },
         shutdown: Shutdown {
             lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),

@@ -10,7 +10,7 @@ use super::raw_route::{RawCondition, RawEvent, RawHitMap, RawPreset, RawRoute, R
 use super::words::{interaction, method, pointer, preset};
 use super::{
     Condition, EventRoute, Expected, HitMap, Mode, PathPattern, Pointer, Route, RouteKind,
-    SearchRoute, SortParameter, Source,
+    SearchRoute, SortParameter, Source, Wire,
 };
 use crate::yaml::{self, Check, Fault, Path, Problems, tree};
 
@@ -90,6 +90,11 @@ fn route(raw: &RawRoute, mode: Mode, key: &Path, check: &mut Check<'_>) -> Optio
     };
     let method = method.map_or(Some(None), |method| method.map(Some))?;
     let read = raw.read.unwrap_or_else(|| method.as_ref().is_some_and(http::Method::is_safe));
+    if !read && raw.search.as_ref().is_some_and(|search| search.window_size > 0) {
+        // a page that cannot be cut from the window is asked for a second time
+        let fault = Fault::new("window_size on a route that may not be asked twice", "read: true");
+        check.fault(&key.key("search").key("window_size"), fault);
+    }
     Some(Route { name: raw.name.clone(), method, path: path?, kind: kind?, learn: raw.learn, read })
 }
 
@@ -141,8 +146,21 @@ impl<'a, 't> At<'a, '_, 't> {
             );
         }
         let only_if = self.conditions(&raw.only_if);
+        match (raw.wire, raw.window_size, &raw.limit) {
+            (Wire::Json, 1.., None) => {
+                let fault = Fault::new("missing key beside window_size", "a JSON Pointer");
+                self.fault("limit", fault.suggest("/limit".to_owned()));
+            }
+            (Wire::Graphql | Wire::Grpc | Wire::Rest, _, Some(_)) => {
+                self.fault("limit", Fault::new("found a pointer", "none: the wire has a place"));
+            }
+            _ => {}
+        }
         let mut place = self.below("hits");
         let mut hits = place.hit_map(&raw.hits);
+        if raw.wire == Wire::Json && raw.window_size > 0 && hits.at.is_plural() {
+            place.fault("at", Fault::new("several lists beside window_size", "one list"));
+        }
         if let (None, Some(at)) = (&raw.hits.at, raw.wire.lists()) {
             hits.at = pointer(at).unwrap_or_default();
         }
@@ -155,6 +173,8 @@ impl<'a, 't> At<'a, '_, 't> {
         RouteKind::Search(Box::new(SearchRoute {
             mode: raw.mode.unwrap_or(mode),
             wire: raw.wire,
+            window_size: u32::try_from(raw.window_size).unwrap_or(u32::MAX),
+            limit: self.pointer("limit", raw.limit.as_ref()),
             query,
             sort,
             upstream: raw.upstream,

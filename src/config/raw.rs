@@ -280,6 +280,12 @@ section! {
         /// Shoppers whose last lists are remembered.
         #[schemars(range(min = 1, max = 10_000_000))]
         recent_max: u64 = 100_000,
+        /// Widened searches whose order is remembered for their further pages.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        orders_max: u64 = 10_000,
+        /// Seconds for which it is.
+        #[schemars(range(min = 1, max = 86_400))]
+        orders_seconds: u64 = 300,
     }
 }
 

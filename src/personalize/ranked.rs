@@ -3,12 +3,14 @@
 //! In: the body, plain. Out: the body with its hits moved, and the lists as the shopper sees them.
 //! Every list of the reply is ranked by itself, within one budget for all of them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::explain::Explained;
 use super::fail_open::FailOpen;
+use super::frozen::{Order, as_frozen};
 use super::funnel::Seen;
 use super::{Looked, Personalizer, Reranked, Search, annotate};
 use crate::config::{Mode, Wire};
@@ -17,6 +19,7 @@ use crate::rules::Rules;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
 use crate::types::product::{Axis, ProductFacts};
+use crate::wire::weaviate::grpc;
 use crate::wire::{Doubt, HitList, HitView, Move, Reply, rewrite};
 
 /// One list of a reply, ranked.
@@ -24,8 +27,39 @@ pub(super) struct Ranked<'r, 'a> {
     pub(super) list: &'r HitList<'a>,
     pub(super) facts: Vec<Arc<ProductFacts>>,
     pub(super) ranking: Ranking,
+    /// What is shown of it, where that is a page of a wider window.
+    page: Option<Cut>,
     /// Empty unless it was wanted.
     pub(super) explained: Vec<Explained>,
+}
+
+/// A page cut out of a window.
+pub(super) struct Cut {
+    /// The window's hits (old positions), those of the page first.
+    order: Vec<u32>,
+    /// Hits on the page.
+    keep: usize,
+    /// The window's hits in the order that all pages are cut from, and the page among them.
+    whole: (Vec<u32>, Range<usize>),
+}
+
+impl Cut {
+    /// Cuts `page` from the leading `shown` hits of `order`.
+    fn of(order: Vec<u32>, shown: usize, page: Range<usize>) -> Self {
+        let end = page.end.min(shown);
+        let page = page.start.min(end)..end;
+        let mut first = order[page.clone()].to_vec();
+        let keep = first.len();
+        first.extend_from_slice(&order[..page.start]);
+        first.extend_from_slice(&order[page.end..]);
+        Self { order: first, keep, whole: (order, page) }
+    }
+
+    /// Hits on the page that the upstream has elsewhere.
+    fn moved(&self) -> usize {
+        let (whole, page) = &self.whole;
+        page.clone().filter(|position| whole[*position] as usize != *position).count()
+    }
 }
 
 /// How lists are ranked this time.
@@ -37,14 +71,28 @@ pub(super) struct Pass<'a> {
 
 impl<'r, 'a> Ranked<'r, 'a> {
     pub(super) fn movement(&self) -> Move<'_, 'a> {
+        if let Some(Cut { order, keep, .. }) = &self.page {
+            return Move { list: self.list, order, keep: *keep };
+        }
         let keep = self.ranking.order.len() - self.ranking.removed.len();
         Move { list: self.list, order: &self.ranking.order, keep }
     }
 
+    fn moved(&self) -> usize {
+        self.page.as_ref().map_or_else(|| self.ranking.moved(), Cut::moved)
+    }
+
+    fn stays(&self) -> bool {
+        self.page.is_none() && self.ranking.is_identity()
+    }
+
     fn shown(&self, personalizer: &Personalizer, search: &Search, natural: bool) -> ShownList {
-        let keep = self.movement().keep;
-        let order = self.ranking.order.iter().take(keep);
-        let keys = order.filter_map(|old| self.facts.get(*old as usize)).map(|facts| facts.key);
+        let Move { order, keep, .. } = self.movement();
+        let keys = order
+            .iter()
+            .take(keep)
+            .filter_map(|old| self.facts.get(*old as usize))
+            .map(|facts| facts.key);
         ShownList::new(personalizer.clock.now(), search.id, natural, keys)
     }
 }
@@ -81,17 +129,14 @@ impl Personalizer {
         let reply = search.read(body)?;
         let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
-        let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
-        let stays = lists.iter().all(|one| one.ranking.is_identity());
+        let moved: usize = lists.iter().map(Ranked::moved).sum();
+        let stays = lists.iter().all(Ranked::stays);
         let out = match (search.mode, stays) {
             (Mode::Annotate, _) if search.wire() == Wire::Json => {
                 Some(annotate::annotated(body, &lists, budget.spent_us())?)
             }
             (_, true) => None,
-            (_, false) => {
-                let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
-                Some(rewrite(body, &moves, &[])?)
-            }
+            (_, false) => Some(written(body, search.wire(), &lists)?),
         };
         let spent_us = budget.spent_us();
         self.metrics.rank_seconds.observe(spent_us as f64 / 1e6);
@@ -172,9 +217,37 @@ impl Personalizer {
                 true => self.explained(list, &request, &ranking),
                 false => Vec::new(),
             };
-            lists.push(Ranked { list, facts, ranking, explained });
+            let page = self.page(search, list, &facts, &ranking);
+            lists.push(Ranked { list, facts, ranking, page, explained });
         }
         Ok(lists)
+    }
+
+    /// What is shown of a list that is a wider window: the first page is cut from the order of now,
+    /// the others from what the first one was cut from.
+    fn page(
+        &self,
+        search: &Search,
+        list: &HitList<'_>,
+        facts: &[Arc<ProductFacts>],
+        ranking: &Ranking,
+    ) -> Option<Cut> {
+        search.widened()?;
+        let page = search.searches.as_ref()?.page(list)?;
+        let key = search.key_of(page)?;
+        let now_us = self.clock.monotonic_us();
+        let kept = if page.first > 0 { self.orders.of(key, now_us) } else { None };
+        if let Some(Order::Ranked(frozen)) = kept {
+            let keys: Vec<_> = facts.iter().map(|facts| facts.key).collect();
+            let order = as_frozen(&keys, &frozen);
+            let shown = order.len();
+            return Some(Cut::of(order, shown, page.range()));
+        }
+        let shown = ranking.order.len() - ranking.removed.len();
+        let keys = ranking.order.iter().take(shown).filter_map(|old| facts.get(*old as usize));
+        let keys = keys.map(|facts| facts.key).collect();
+        self.orders.keep(key, Order::Ranked(keys), now_us);
+        Some(Cut::of(ranking.order.clone(), shown, page.range()))
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.
@@ -191,6 +264,18 @@ impl Personalizer {
         let hits = list.hits.iter();
         hits.map(|hit| self.store.catalog.describe(hit, &rules.knowledge)).collect()
     }
+}
+
+/// The body with its lists in their new orders, cut to their pages.
+fn written(body: &[u8], wire: Wire, lists: &[Ranked<'_, '_>]) -> Result<Vec<u8>, Doubt> {
+    if let (Wire::Grpc, [Ranked { list, page: Some(Cut { whole: (order, page), .. }), .. }]) =
+        (wire, lists)
+    {
+        // the lengths around the list change with it
+        return grpc::cut(body, list, order, page.clone(), &grpc::Stripped::default());
+    }
+    let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
+    rewrite(body, &moves, &[])
 }
 
 fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {

@@ -7,11 +7,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use http::header;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::breaker::Breaker;
 use super::fail_open::FailOpen;
+use super::frozen::{Key, Order};
+use super::searches::Page;
 use super::{Personalizer, SearchPlan, Searches, order};
 use crate::config::source::{Ask, first};
 use crate::config::{Mode, RouteKind, Wire};
@@ -63,6 +66,8 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     pub(super) searches: Option<Arc<Searches>>,
+    /// The request for more than the page, where the page is cut from a wider window.
+    widened: Option<Bytes>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -112,6 +117,16 @@ impl Search {
         self.tag
     }
 
+    /// The request for more than the page, where the page is cut from a wider window.
+    pub fn widened(&self) -> Option<&Bytes> {
+        self.widened.as_ref()
+    }
+
+    /// Under which the order of this page's search is kept.
+    pub(super) fn key_of(&self, page: Page) -> Option<Key> {
+        Some(Key::of(self.shopper?, &self.plan.name, page.fingerprint, page.window))
+    }
+
     /// The search's name.
     pub fn id(&self) -> QueryId {
         self.id
@@ -136,6 +151,7 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             searches: None,
+            widened: None,
             treatment: Treatment::Rank,
             known: true,
             explained: asked.explain,
@@ -152,7 +168,7 @@ impl Personalizer {
         if asked.barred.is_some() || asked.unread {
             return;
         }
-        match Searches::of(route.wire, path, ask.headers, ask.body) {
+        match Searches::of(route, path, ask) {
             Ok(searches) => asked.searches = searches.map(Arc::new),
             Err(doubt) => asked.barred = Some(FailOpen::Doubt(doubt)),
         }
@@ -179,6 +195,7 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             searches: asked.searches.clone(),
+            widened: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             explained: asked.explain,
@@ -191,6 +208,7 @@ impl Personalizer {
             Some(why) => Treatment::Pass(why),
             None => self.treat(&mut search, identity),
         };
+        self.widen(&mut search, ask);
         Some(search)
     }
 
@@ -209,10 +227,8 @@ impl Personalizer {
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
             () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
-            () => match &search.searches {
-                Some(searches) => searches.barred(),
-                None => order::is_chosen(&plan.route.sort, ask).then_some(FailOpen::SortChosen),
-            },
+            () if plan.route.wire != Wire::Json => search.searches.as_ref()?.barred(),
+            () => order::is_chosen(&plan.route.sort, ask).then_some(FailOpen::SortChosen),
         }
     }
 
@@ -245,6 +261,39 @@ impl Personalizer {
         let version = profile.map_or(0, |profile| profile.version);
         search.tag = self.tag(search.shopper, version, &rules);
         Treatment::Rank
+    }
+
+    /// Writes the request for the whole window, where the page is cut from one; where it is not, the
+    /// further pages of this search will not be either.
+    fn widen(&self, search: &mut Search, ask: &Ask<'_>) {
+        let Some(searches) = search.searches.clone() else { return };
+        let now_us = self.clock.monotonic_us();
+        let order = |page: Page| self.orders.of(search.key_of(page)?, now_us);
+        // what began in the shop's order goes on in it
+        let natural =
+            searches.pages().any(|page| page.first > 0 && order(page) == Some(Order::Natural));
+        if search.treatment == Treatment::Rank && !natural {
+            match searches.widened(ask) {
+                Ok(widened) => search.widened = widened.map(Bytes::from),
+                Err(doubt) => search.treatment = Treatment::Pass(FailOpen::Doubt(doubt)),
+            }
+        } else if natural {
+            search.treatment = Treatment::Look(FailOpen::Frozen);
+        }
+        if search.widened.is_none() {
+            self.stays_natural(search);
+        }
+    }
+
+    /// A page of this search goes out in the shop's order: those that follow will too.
+    pub fn stays_natural(&self, search: &Search) {
+        let now_us = self.clock.monotonic_us();
+        for page in search.searches.iter().flat_map(|searches| searches.pages()) {
+            let Some(key) = search.key_of(page) else { continue };
+            if page.first == 0 || self.orders.of(key, now_us).is_none() {
+                self.orders.keep(key, Order::Natural, now_us);
+            }
+        }
     }
 
     /// A fixed share of sessions always gets the upstream's order, so that something unbiased is

@@ -42,3 +42,4 @@ mod weaviate;
 mod weaviate_clients;
 mod weaviate_ranked;
 mod weaviate_streams;
+mod weaviate_window;
