@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header;
 use http::request::Parts;
 use http::{Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -73,9 +73,7 @@ impl Pipeline {
         if let Some(protocol) = upgrade {
             framing::switch_to(&mut head.headers, protocol);
         }
-        if !carried.host
-            && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
-        {
+        if let Some(host) = self.shop.host(carried.host) {
             head.headers.insert(header::HOST, host);
         }
         if !carried.traceparent {
