@@ -40,4 +40,5 @@ mod upstreams;
 mod visible;
 mod weaviate;
 mod weaviate_clients;
+mod weaviate_legs;
 mod weaviate_streams;
