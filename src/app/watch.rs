@@ -51,15 +51,19 @@ impl Watch {
         }
         let each = self.reaches.iter().map(|reach| {
             let leg = reach.leg();
-            reach.watch(move |up: bool| {
-                self.metrics.upstream_up.with_label_values(&[leg.label()]).set(i64::from(up));
+            reach.watch(move |refused: Option<&str>| {
+                let up = i64::from(refused.is_none());
+                self.metrics.upstream_up.with_label_values(&[leg.label()]).set(up);
                 let whose = leg.upstream();
-                if up {
-                    tracing::info!("{whose} accepts connections");
-                } else if self.reaches.decides(leg) {
-                    tracing::warn!("{whose} accepts no connection: not ready until it does");
-                } else {
-                    tracing::warn!("{whose} accepts no connection");
+                match refused {
+                    None => tracing::info!("{whose} accepts connections"),
+                    Some(reason) if self.reaches.decides(leg) => {
+                        tracing::warn!(
+                            reason,
+                            "{whose} accepts no connection: not ready until it does"
+                        );
+                    }
+                    Some(reason) => tracing::warn!(reason, "{whose} accepts no connection"),
                 }
             })
         });

@@ -76,36 +76,43 @@ impl Reach {
         self.up.load(Ordering::Acquire)
     }
 
-    /// Asks for ever; tells `changed` when the answer is another one.
-    pub async fn watch(&self, changed: impl Fn(bool)) {
+    /// Asks for ever; tells `changed` the first answer and each that is another than before: `None`
+    /// when it accepts connections, else why it does not.
+    pub async fn watch(&self, changed: impl Fn(Option<&str>)) {
         let mut accepted: Option<Instant> = None;
+        let mut told = None;
         loop {
-            let answered = self.accepts().await;
-            if answered {
+            let refused = self.accepts().await.err();
+            if refused.is_none() {
                 accepted = Some(Instant::now());
             }
             let up = accepted.is_some_and(|at| at.elapsed() < DOWN_AFTER);
-            if self.up.swap(up, Ordering::AcqRel) != up {
-                changed(up);
+            self.up.store(up, Ordering::Release);
+            if told.replace(up) != Some(up) {
+                changed(refused.as_deref().filter(|_| !up));
             }
-            tokio::time::sleep(if answered { EVERY } else { EVERY_WHILE_DOWN }).await;
+            tokio::time::sleep(if refused.is_none() { EVERY } else { EVERY_WHILE_DOWN }).await;
         }
     }
 
-    async fn accepts(&self) -> bool {
+    /// Does any address accept a connection? If none does: why the last one did not.
+    async fn accepts(&self) -> Result<(), String> {
+        let mut refused = Ok(());
         for address in &self.addresses {
             let connect = async {
                 match address {
                     UpstreamAddress::Tcp { host, port } => {
-                        TcpStream::connect((host.as_str(), *port)).await.is_ok()
+                        TcpStream::connect((host.as_str(), *port)).await.map(drop)
                     }
-                    UpstreamAddress::Unix(path) => UnixStream::connect(path).await.is_ok(),
+                    UpstreamAddress::Unix(path) => UnixStream::connect(path).await.map(drop),
                 }
             };
-            if tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or(false) {
-                return true;
-            }
+            refused = match tokio::time::timeout(self.connect_timeout, connect).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => Err(format!("{address}: {error}")),
+                Err(_) => Err(format!("{address}: no answer in time")),
+            };
         }
-        false
+        refused
     }
 }

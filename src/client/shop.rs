@@ -395,6 +395,11 @@ fn prepare(
     let key = leg.address_key();
     let fault = |address: String, reason: String| ShopSetupError::Resolve { key, address, reason };
     let balanced = match address {
+        // Nothing is chosen where there is one address; and a Weaviate whose name cannot be resolved at
+        // the start must not keep the shop from being served.
+        UpstreamAddress::Tcp { port, .. } if leg != LegName::Shop => {
+            LbAddress::Inet((std::net::Ipv4Addr::UNSPECIFIED, *port).into())
+        }
         UpstreamAddress::Tcp { host, port } => {
             let name = format!("{host}:{port}");
             let resolved = (host.as_str(), *port)

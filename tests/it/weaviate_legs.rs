@@ -180,6 +180,36 @@ async fn an_upstream_that_is_gone_costs_only_its_own_leg() {
 }
 
 #[tokio::test]
+async fn a_weaviate_whose_name_nobody_knows_does_not_keep_the_shop_from_its_clients() {
+    let shop = a_shop().await;
+    let weaviate = "url: 'https://weaviate.invalid', connect_timeout_ms: 500";
+    let legs = Legs::start(Sidecar::before(shop.address), weaviate).await;
+    assert_eq!(get(legs.sidecar.data, "/").await.text(), "the shop's");
+    assert_eq!(get(legs.http, "/v1/meta").await.status, 502);
+    let said = "Weaviate's gRPC port accepts no connection";
+    eventually("it is told", async || legs.sidecar.log().contains(said)).await;
+    assert!(legs.sidecar.log().contains("grpc-weaviate.invalid:443: "));
+}
+
+#[tokio::test]
+async fn tls_of_the_data_port_holds_for_a_weaviates_listeners_too() {
+    let Some(small) = Small::start().await else { return };
+    let shop = a_shop().await;
+    let directory = tempfile::tempdir().unwrap();
+    let certificates = Certificates::make(directory.path(), "localhost");
+    let Certificates { certificate, key, .. } = &certificates;
+    let tls = format!("tls: {{certificate: {certificate:?}, key: {key:?}}}");
+    let weaviate = format!("url: 'http://{}', grpc_url: 'http://{}'", small.http, small.grpc);
+    let legs = Legs::start(Sidecar::before(shop.address).listen(&tls), &weaviate).await;
+    let mut http = Wire::over(certificates.connect(legs.http, "localhost", &["http/1.1"]).await);
+    http.send("GET /v1/meta HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(http.reply().await.json()["version"], "1.40.0");
+    let channel = http2::over(certificates.connect(legs.grpc, "localhost", &["h2"]).await).await;
+    let (said, _) = grpc::unary(&channel, SEARCH, &[], &search()).await;
+    assert_eq!((said.status, said.why.as_str()), (0, ""));
+}
+
+#[tokio::test]
 async fn the_drain_waits_for_what_is_in_flight_on_any_leg() {
     let Some(small) = Small::start().await else { return };
     let shop = a_shop().await;
