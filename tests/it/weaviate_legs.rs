@@ -172,6 +172,14 @@ async fn an_upstream_that_is_gone_costs_only_its_own_leg() {
         serde_json::json!({"shop": true, "weaviate_http": false, "weaviate_grpc": false});
     assert_eq!((&status["shop_up"], &status["upstreams"]), (&true.into(), &upstreams));
 
+    let page = tokio::process::Command::new(env!("CARGO_BIN_EXE_leafrank"))
+        .args(["status", "--admin", &legs.sidecar.admin.to_string()])
+        .output();
+    let page = String::from_utf8(page.await.unwrap().stdout).unwrap();
+    assert!(page.contains("· ready ·"), "{page}");
+    assert!(page.contains("nobody accepts connections behind weaviate_grpc\n"), "{page}");
+    assert!(!page.contains("behind shop"), "{page}");
+
     let legs = Legs::before(gone, small.http, small.grpc).await;
     assert_eq!(get(legs.sidecar.data, "/").await.status, 502);
     assert_eq!(get(legs.http, "/v1/meta").await.status, 200);
