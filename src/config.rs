@@ -11,6 +11,8 @@ use std::time::Duration;
 
 mod build;
 mod build_route;
+mod build_weaviate;
+mod legs;
 mod limits;
 mod overlay;
 mod parse;
@@ -23,8 +25,9 @@ pub mod source;
 mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
+pub use legs::{Entrance, Leg, LegName, Weaviate};
 pub use limits::{Faults, Health, Limits};
-pub use overlay::variable;
+pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
 
 /// Everything the process needs to know to start.
@@ -32,8 +35,10 @@ pub use parse::{SettingsText, schema};
 pub struct Settings {
     /// Where we listen.
     pub listen: Listen,
-    /// The shop.
-    pub upstream: Upstream,
+    /// The shop; `None` where only a Weaviate was named.
+    pub upstream: Option<Upstream>,
+    /// A Weaviate, on listeners of its own.
+    pub weaviate: Option<Weaviate>,
     /// Who is who.
     pub identity: Identity,
     /// Whose word counts.
@@ -144,9 +149,13 @@ pub struct OwnPaths {
     pub paths: Vec<String>,
 }
 
-/// The shop.
+/// Who answers: the shop, or one port of a Weaviate.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// Whose upstream it is.
+    pub leg: LegName,
+    /// Sent as `Host` and `:authority`; `None`: the client's own stays.
+    pub authority: Option<String>,
     /// At least one address.
     pub addresses: Vec<UpstreamAddress>,
     /// TLS towards the shop.
@@ -179,6 +188,16 @@ pub enum UpstreamAddress {
     },
     /// `unix:/path`.
     Unix(PathBuf),
+}
+
+impl std::fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// TLS towards the shop.

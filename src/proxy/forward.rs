@@ -82,9 +82,7 @@ impl Pipeline {
         if let Some(protocol) = upgrade {
             framing::switch_to(&mut head.headers, protocol);
         }
-        if !carried.host
-            && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
-        {
+        if let Some(host) = self.shop.host(carried.host) {
             head.headers.insert(header::HOST, host);
         }
         if !carried.traceparent {

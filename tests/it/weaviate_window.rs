@@ -161,7 +161,8 @@ async fn each_list_of_a_document_is_cut_to_its_own_page() {
         assert_eq!(lists["greens"].as_array().unwrap().len(), 6);
         seen.extend(skus(&lists["greens"]));
     }
-    assert_eq!(seen[0], first[14], "from the third page");
+    let now = seen.iter().position(|sku| *sku == first[14]).unwrap();
+    assert!(now < 12, "what was bought came from the third page to an earlier one, not to {now}");
     assert_eq!(seen.iter().collect::<BTreeSet<_>>(), first.iter().collect());
 }
 

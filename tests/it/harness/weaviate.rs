@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod clients;
 pub mod front;
 pub mod grpc;
+pub mod legs;
 pub mod proto;
 pub mod recorded;
 pub mod small;
@@ -12,5 +13,6 @@ pub mod streams;
 
 pub use catalogue::Catalogue;
 pub use front::Front;
+pub use legs::Legs;
 pub use recorded::Replay;
 pub use small::Small;
