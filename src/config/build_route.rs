@@ -90,10 +90,14 @@ fn route(raw: &RawRoute, mode: Mode, key: &Path, check: &mut Check<'_>) -> Optio
     };
     let method = method.map_or(Some(None), |method| method.map(Some))?;
     let read = raw.read.unwrap_or_else(|| method.as_ref().is_some_and(http::Method::is_safe));
-    if !read && raw.search.as_ref().is_some_and(|search| search.window_size > 0) {
-        // a page that cannot be cut from the window is asked for a second time
-        let fault = Fault::new("window_size on a route that may not be asked twice", "read: true");
-        check.fault(&key.key("search").key("window_size"), fault);
+    for (name, is_set) in raw.search.iter().flat_map(|search| {
+        [("window_size", search.window_size > 0), ("ask_also", !search.ask_also.is_empty())]
+    }) {
+        if is_set && !read {
+            // where the reply cannot be cut to what was asked for, that is asked for a second time
+            let found = format!("{name} on a route that may not be asked twice");
+            check.fault(&key.key("search").key(name), Fault::new(found, "read: true"));
+        }
     }
     Some(Route { name: raw.name.clone(), method, path: path?, kind: kind?, learn: raw.learn, read })
 }
@@ -146,6 +150,20 @@ impl<'a, 't> At<'a, '_, 't> {
             );
         }
         let only_if = self.conditions(&raw.only_if);
+        let is_name = |name: &&String| {
+            let plain = name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+            plain && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+        };
+        for (number, name) in raw.ask_also.iter().enumerate() {
+            let key = self.key.key("ask_also").item(number);
+            if raw.wire == Wire::Json {
+                let fault = Fault::new("properties on a route of json", "none: its shop has none");
+                self.check.fault(&key, fault);
+            } else if !is_name(&name) {
+                let fault = Fault::new(format!("found \"{name}\""), "a property's name");
+                self.check.fault(&key, fault);
+            }
+        }
         match (raw.wire, raw.window_size, &raw.limit) {
             (Wire::Json, 1.., None) => {
                 let fault = Fault::new("missing key beside window_size", "a JSON Pointer");
@@ -175,6 +193,7 @@ impl<'a, 't> At<'a, '_, 't> {
             wire: raw.wire,
             window_size: u32::try_from(raw.window_size).unwrap_or(u32::MAX),
             limit: self.pointer("limit", raw.limit.as_ref()),
+            ask_also: raw.ask_also.clone(),
             query,
             sort,
             upstream: raw.upstream,

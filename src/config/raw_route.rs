@@ -55,6 +55,9 @@ section! {
         /// Where a request of JSON names its page's length, as a JSON Pointer into its body; Weaviate's
         /// wires have a place of their own. Needed where `window_size` is set.
         limit: Option<String> = None,
+        /// Properties that Weaviate is asked for beside those that a search asks for: the product's key,
+        /// or what taste needs. They are taken out of the reply again.
+        ask_also: Vec<String> = Vec::new(),
         /// Where the query is; the first that yields one wins.
         query: Vec<String> = Vec::new(),
         /// Parameters by which a caller chooses an order.

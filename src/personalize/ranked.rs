@@ -20,7 +20,7 @@ use crate::signals::ShownList;
 use crate::types::budget::Budget;
 use crate::types::product::{Axis, ProductFacts};
 use crate::wire::weaviate::grpc;
-use crate::wire::{Doubt, HitList, HitView, Move, Reply, rewrite};
+use crate::wire::{Doubt, HitList, HitView, Move, Pointer, Reply, remove_member, rewrite};
 
 /// One list of a reply, ranked.
 pub(super) struct Ranked<'r, 'a> {
@@ -39,26 +39,21 @@ pub(super) struct Cut {
     order: Vec<u32>,
     /// Hits on the page.
     keep: usize,
-    /// The window's hits in the order that all pages are cut from, and the page among them.
-    whole: (Vec<u32>, Range<usize>),
+    /// Hits on the page that the upstream has elsewhere.
+    moved: usize,
 }
 
 impl Cut {
     /// Cuts `page` from the leading `shown` hits of `order`.
-    fn of(order: Vec<u32>, shown: usize, page: Range<usize>) -> Self {
+    fn of(order: &[u32], shown: usize, page: Range<usize>) -> Self {
         let end = page.end.min(shown);
         let page = page.start.min(end)..end;
         let mut first = order[page.clone()].to_vec();
         let keep = first.len();
+        let moved = page.clone().zip(&first).filter(|(slot, old)| *slot != **old as usize).count();
         first.extend_from_slice(&order[..page.start]);
         first.extend_from_slice(&order[page.end..]);
-        Self { order: first, keep, whole: (order, page) }
-    }
-
-    /// Hits on the page that the upstream has elsewhere.
-    fn moved(&self) -> usize {
-        let (whole, page) = &self.whole;
-        page.clone().filter(|position| whole[*position] as usize != *position).count()
+        Self { order: first, keep, moved }
     }
 }
 
@@ -79,11 +74,7 @@ impl<'r, 'a> Ranked<'r, 'a> {
     }
 
     fn moved(&self) -> usize {
-        self.page.as_ref().map_or_else(|| self.ranking.moved(), Cut::moved)
-    }
-
-    fn stays(&self) -> bool {
-        self.page.is_none() && self.ranking.is_identity()
+        self.page.as_ref().map_or_else(|| self.ranking.moved(), |page| page.moved)
     }
 
     fn shown(&self, personalizer: &Personalizer, search: &Search, natural: bool) -> ShownList {
@@ -103,6 +94,11 @@ impl Search {
         let mut reply = self.plan.hits.decode(body)?;
         if let Some(searches) = &self.searches {
             reply.lists.retain(|list| searches.allow(list));
+            // a list that holds more than was asked for must be brought back to that
+            let unread = reply.skipped.iter().find(|skipped| searches.is_rewritten(&skipped.at));
+            if let (Some(unread), Some(_)) = (unread, self.rewritten()) {
+                return Err(FailOpen::Doubt(unread.doubt));
+            }
             if reply.lists.is_empty() {
                 return Err(FailOpen::Doubt(Doubt::NoHits));
             }
@@ -110,10 +106,47 @@ impl Search {
         Ok(reply)
     }
 
+    /// The properties that are to be taken out of a list's hits again.
+    fn added(&self, list: &HitList<'_>) -> &[String] {
+        match (&self.searches, self.rewritten()) {
+            (Some(searches), Some(_)) => searches.added(list),
+            _ => &[],
+        }
+    }
+
     /// The query of one list of the reply.
     fn query_of(&self, list: &HitList<'_>) -> &str {
         let own = self.searches.as_ref().and_then(|searches| searches.query(list));
         own.unwrap_or(&self.query)
+    }
+}
+
+impl Search {
+    /// The body with its lists in their new orders, cut to what was asked for.
+    fn written(&self, body: &[u8], lists: &[Ranked<'_, '_>]) -> Result<Vec<u8>, Doubt> {
+        if let (Wire::Grpc, Some(_), [one]) = (self.wire(), self.rewritten(), lists) {
+            // the lengths around the list change with it
+            let kept = one.movement();
+            let stripped =
+                grpc::Stripped { score: false, properties: self.added(one.list).to_vec() };
+            return grpc::cut(body, one.list, kept.order, 0..kept.keep, &stripped);
+        }
+        let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
+        let mut edits = Vec::new();
+        for one in lists {
+            for key in self.added(one.list) {
+                for hit in &one.list.hits {
+                    let properties = match self.wire() {
+                        Wire::Rest => hit.json().get(&Pointer(vec!["properties".to_owned()]))?,
+                        Wire::Json | Wire::Graphql | Wire::Grpc => Some(hit.json()),
+                    };
+                    edits.extend(
+                        properties.map(|all| remove_member(all, key)).transpose()?.flatten(),
+                    );
+                }
+            }
+        }
+        rewrite(body, &moves, &edits)
     }
 }
 
@@ -130,13 +163,14 @@ impl Personalizer {
         let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(Ranked::moved).sum();
-        let stays = lists.iter().all(Ranked::stays);
+        let stays =
+            search.rewritten().is_none() && lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
             (Mode::Annotate, _) if search.wire() == Wire::Json => {
                 Some(annotate::annotated(body, &lists, budget.spent_us())?)
             }
             (_, true) => None,
-            (_, false) => Some(written(body, search.wire(), &lists)?),
+            (_, false) => Some(search.written(body, &lists)?),
         };
         let spent_us = budget.spent_us();
         self.metrics.rank_seconds.observe(spent_us as f64 / 1e6);
@@ -232,7 +266,7 @@ impl Personalizer {
         facts: &[Arc<ProductFacts>],
         ranking: &Ranking,
     ) -> Option<Cut> {
-        search.widened()?;
+        search.rewritten()?;
         let page = search.searches.as_ref()?.page(list)?;
         let key = search.key_of(page)?;
         let now_us = self.clock.monotonic_us();
@@ -241,13 +275,13 @@ impl Personalizer {
             let keys: Vec<_> = facts.iter().map(|facts| facts.key).collect();
             let order = as_frozen(&keys, &frozen);
             let shown = order.len();
-            return Some(Cut::of(order, shown, page.range()));
+            return Some(Cut::of(&order, shown, page.range()));
         }
         let shown = ranking.order.len() - ranking.removed.len();
         let keys = ranking.order.iter().take(shown).filter_map(|old| facts.get(*old as usize));
         let keys = keys.map(|facts| facts.key).collect();
         self.orders.keep(key, Order::Ranked(keys), now_us);
-        Some(Cut::of(ranking.order.clone(), shown, page.range()))
+        Some(Cut::of(&ranking.order, shown, page.range()))
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.
@@ -264,18 +298,6 @@ impl Personalizer {
         let hits = list.hits.iter();
         hits.map(|hit| self.store.catalog.describe(hit, &rules.knowledge)).collect()
     }
-}
-
-/// The body with its lists in their new orders, cut to their pages.
-fn written(body: &[u8], wire: Wire, lists: &[Ranked<'_, '_>]) -> Result<Vec<u8>, Doubt> {
-    if let (Wire::Grpc, [Ranked { list, page: Some(Cut { whole: (order, page), .. }), .. }]) =
-        (wire, lists)
-    {
-        // the lengths around the list change with it
-        return grpc::cut(body, list, order, page.clone(), &grpc::Stripped::default());
-    }
-    let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
-    rewrite(body, &moves, &[])
 }
 
 fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {

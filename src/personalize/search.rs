@@ -66,8 +66,8 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     pub(super) searches: Option<Arc<Searches>>,
-    /// The request for more than the page, where the page is cut from a wider window.
-    widened: Option<Bytes>,
+    /// The request for more than the caller asked for.
+    rewritten: Option<Bytes>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -117,9 +117,9 @@ impl Search {
         self.tag
     }
 
-    /// The request for more than the page, where the page is cut from a wider window.
-    pub fn widened(&self) -> Option<&Bytes> {
-        self.widened.as_ref()
+    /// The request for more than the caller asked for, where the reply will be cut to that.
+    pub fn rewritten(&self) -> Option<&Bytes> {
+        self.rewritten.as_ref()
     }
 
     /// Under which the order of this page's search is kept.
@@ -151,7 +151,7 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             searches: None,
-            widened: None,
+            rewritten: None,
             treatment: Treatment::Rank,
             known: true,
             explained: asked.explain,
@@ -195,7 +195,7 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             searches: asked.searches.clone(),
-            widened: None,
+            rewritten: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             explained: asked.explain,
@@ -273,14 +273,14 @@ impl Personalizer {
         let natural =
             searches.pages().any(|page| page.first > 0 && order(page) == Some(Order::Natural));
         if search.treatment == Treatment::Rank && !natural {
-            match searches.widened(ask) {
-                Ok(widened) => search.widened = widened.map(Bytes::from),
+            match searches.rewritten(ask) {
+                Ok(body) => search.rewritten = body.map(Bytes::from),
                 Err(doubt) => search.treatment = Treatment::Pass(FailOpen::Doubt(doubt)),
             }
         } else if natural {
             search.treatment = Treatment::Look(FailOpen::Frozen);
         }
-        if search.widened.is_none() {
+        if search.rewritten.is_none() {
             self.stays_natural(search);
         }
     }

@@ -12,10 +12,10 @@ use xxhash_rust::xxh3::Xxh3;
 use super::fail_open::FailOpen;
 use crate::config::source::{Ask, first};
 use crate::config::{SearchRoute, Wire};
-use crate::wire::weaviate::graphql::GraphqlAsk;
+use crate::wire::weaviate::graphql::{Added, GraphqlAsk};
 use crate::wire::weaviate::rest::RestAsk;
 use crate::wire::weaviate::{Decision, ListAsk, graphql, grpc, rest};
-use crate::wire::{Doubt, Edit, HitList, Json, Kind, rewrite};
+use crate::wire::{Doubt, Edit, HitList, Json, Kind, Pointer, rewrite};
 
 /// The searches of one request.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ struct Listed {
     tenant: Option<String>,
     decision: Decision,
     page: Page,
+    /// Properties that are asked for beside those that the caller asks for.
+    added: Vec<String>,
 }
 
 /// A page of a search.
@@ -64,6 +66,9 @@ enum Asks {
     Rest(Box<RestAsk>),
 }
 
+/// Where a REST search names the properties that it wants.
+const RETURN_PROPERTIES: &str = "returnProperties";
+
 /// Largest compressed message that is unpacked to be read, in bytes: searches hold vectors.
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
@@ -78,55 +83,80 @@ impl Searches {
         ask: &Ask<'_>,
     ) -> Result<Option<Self>, Doubt> {
         let window = Some(route.window_size);
-        let one = |decision, ask| vec![Listed::of(decision, rest::AT.to_owned(), ask)];
+        let one = |decision, ask, has: &dyn Fn(&str) -> bool| {
+            vec![Listed::of(decision, rest::AT.to_owned(), ask).asking_for(&route.ask_also, has)]
+        };
         let (lists, asks) = match route.wire {
             Wire::Json => return json(route, ask),
             Wire::Graphql => {
                 let asks = graphql::documents(ask.body)?;
-                let listed = asks
-                    .iter()
-                    .map(|ask| Listed::of(ask.decide(window), ask.at.clone(), ask.ask.clone()));
+                let listed = asks.iter().map(|ask| {
+                    let listed = Listed::of(ask.decide(window), ask.at.clone(), ask.ask.clone());
+                    listed.asking_for(&route.ask_also, &|name| ask.selects(name))
+                });
                 (listed.collect(), Asks::Graphql(asks))
             }
             Wire::Grpc => {
-                let ask = grpc::request(grpc::message(&plain(ask)?)?)?.list;
-                (one(ask.decide(window), ask), Asks::Grpc)
+                let ask = grpc::request(grpc::message(&plain(ask)?)?)?;
+                let named = ask.properties.as_deref();
+                let has = |name: &str| named.is_none_or(|all| all.iter().any(|one| one == name));
+                (one(ask.list.decide(window), ask.list.clone(), &has), Asks::Grpc)
             }
-            Wire::Rest => match rest::search(path, ask.body)? {
-                Some(ask) => (one(ask.decide(window), ask.ask.clone()), Asks::Rest(Box::new(ask))),
-                None => return Err(Doubt::NoHits),
-            },
+            Wire::Rest => {
+                let asked = rest::search(path, ask.body)?.ok_or(Doubt::NoHits)?;
+                let named = properties_of(ask.body)?;
+                let named = named.map(|named| named.elements()).unwrap_or_default();
+                let has = |name: &str| {
+                    let same =
+                        |one: &Json<'_>| one.text().is_ok_and(|one| one.as_deref() == Some(name));
+                    named.is_empty() || named.iter().any(same)
+                };
+                (one(asked.decide(window), asked.ask.clone(), &has), Asks::Rest(Box::new(asked)))
+            }
         };
         Ok(Some(Self { lists, asks }))
     }
 
-    /// The request for the whole window of each list, where one may be widened.
+    /// The request as it is asked: for the whole window of each list that may be widened, and for
+    /// the properties that are wanted besides. `None` where it stays as it is.
     ///
     /// # Errors
     /// A doubt about how to write it.
-    pub(super) fn widened(&self, ask: &Ask<'_>) -> Result<Option<Vec<u8>>, Doubt> {
-        let window = |listed: &Listed| match listed.decision {
-            Decision::Widen { limit } => Some(limit),
-            Decision::Permute | Decision::Leave(_) => None,
+    pub(super) fn rewritten(&self, ask: &Ask<'_>) -> Result<Option<Vec<u8>>, Doubt> {
+        let Some(first) = self.lists.iter().find(|listed| listed.is_rewritten()) else {
+            return Ok(None);
         };
-        let Some(first) = self.lists.iter().find_map(window) else { return Ok(None) };
         let body = match &self.asks {
             Asks::Json(limit) => {
-                let place = |at| u32::try_from(at).map_err(|_| Doubt::TooLarge);
-                let span = place(limit.start)?..place(limit.end)?;
-                rewrite(ask.body, &[], &[Edit { span, with: first.to_string().into_bytes() }])?
+                rewrite(ask.body, &[], &[edit(limit.clone(), first.page.window)?])?
             }
-            Asks::Graphql(asks) => {
-                let wide = asks.iter().zip(&self.lists);
-                let wide: Vec<_> =
-                    wide.filter_map(|(ask, listed)| Some((ask, window(listed)?))).collect();
-                graphql::with_window(ask.body, &wide)?
-            }
+            Asks::Graphql(asks) => graphql_rewritten(ask.body, asks, &self.lists)?,
             Asks::Grpc => {
                 let body = plain(ask)?;
-                grpc::framed(&grpc::with_window(grpc::message(&body)?, first, 0)?)?
+                let message = grpc::message(&body)?;
+                let mut message = match first.added.is_empty() {
+                    true => message.to_vec(),
+                    false => grpc::with_properties(message, &first.added),
+                };
+                if let Some(window) = first.window() {
+                    message = grpc::with_window(&message, window, 0)?;
+                }
+                grpc::framed(&message)?
             }
-            Asks::Rest(asked) => rest::with_window(ask.body, asked, first)?,
+            Asks::Rest(asked) => {
+                let body = match first.window() {
+                    Some(window) => rest::with_window(ask.body, asked, window)?,
+                    None => ask.body.to_vec(),
+                };
+                match properties_of(&body)?.filter(|_| !first.added.is_empty()) {
+                    Some(named) => {
+                        let names = first.added.iter().map(|name| format!("\"{name}\","));
+                        let at = named.span().start + 1;
+                        rewrite(&body, &[], &[edit(at..at, names.collect::<String>())?])?
+                    }
+                    None => body,
+                }
+            }
         };
         Ok(Some(body))
     }
@@ -162,6 +192,16 @@ impl Searches {
     /// The page that this list of the reply is, where it is cut from a wider window.
     pub(super) fn page(&self, list: &HitList<'_>) -> Option<Page> {
         self.at(list).and_then(Listed::page)
+    }
+
+    /// The properties that are to be taken out of this list's hits again.
+    pub(super) fn added(&self, list: &HitList<'_>) -> &[String] {
+        self.at(list).map_or(&[], |listed| &listed.added)
+    }
+
+    /// Whether more is asked for the list at this place than its caller asks for.
+    pub(super) fn is_rewritten(&self, at: &str) -> bool {
+        self.lists.iter().any(|listed| listed.at == at && listed.is_rewritten())
     }
 
     /// The query of all lists that have one, if it is the same.
@@ -203,8 +243,36 @@ fn json(route: &SearchRoute, ask: &Ask<'_>) -> Result<Option<Searches>, Doubt> {
         tenant: None,
         decision: Decision::Widen { limit: window },
         page,
+        added: Vec::new(),
     };
     Ok(Some(Searches { lists: vec![listed], asks: Asks::Json(limit) }))
+}
+
+/// A document that selects more, then asks for more.
+fn graphql_rewritten(body: &[u8], asks: &[GraphqlAsk], lists: &[Listed]) -> Result<Vec<u8>, Doubt> {
+    let added: Vec<Vec<Added<'_>>> = lists
+        .iter()
+        .map(|listed| listed.added.iter().map(|name| Added::Property(name)).collect())
+        .collect();
+    let more = asks.iter().zip(&added).filter(|(_, added)| !added.is_empty());
+    let more: Vec<_> = more.map(|(ask, added)| (ask, added.as_slice())).collect();
+    let body = graphql::with_selection(body, &more)?;
+    // what was added has moved what stands behind it
+    let asks = graphql::documents(&body)?;
+    let wide = asks.iter().zip(lists);
+    let wide: Vec<_> = wide.filter_map(|(ask, listed)| Some((ask, listed.window()?))).collect();
+    graphql::with_window(&body, &wide)
+}
+
+/// The properties that a REST search wants; all where it names none.
+fn properties_of(body: &[u8]) -> Result<Option<Json<'_>>, Doubt> {
+    let at = Pointer(vec![RETURN_PROPERTIES.to_owned()]);
+    Ok(Json::parse(body)?.get(&at)?.filter(|named| !named.elements().is_empty()))
+}
+
+fn edit(span: Range<usize>, with: impl ToString) -> Result<Edit, Doubt> {
+    let place = |at| u32::try_from(at).map_err(|_| Doubt::TooLarge);
+    Ok(Edit { span: place(span.start)?..place(span.end)?, with: with.to_string().into_bytes() })
 }
 
 /// A gRPC request's body, uncompressed.
@@ -221,11 +289,28 @@ impl Listed {
         };
         let (first, count) = (ask.offset, ask.limit.unwrap_or_default());
         let page = Page { first, count, window, fingerprint: ask.fingerprint };
-        Self { decision, at, query: ask.query.into(), tenant: ask.tenant, page }
+        let query = ask.query.into();
+        Self { decision, at, query, tenant: ask.tenant, page, added: Vec::new() }
+    }
+
+    /// The same, asking for `names` too where the caller `has` them not.
+    fn asking_for(self, names: &[String], has: &dyn Fn(&str) -> bool) -> Self {
+        if matches!(self.decision, Decision::Leave(_)) {
+            return self;
+        }
+        Self { added: names.iter().filter(|name| !has(name)).cloned().collect(), ..self }
     }
 
     fn page(&self) -> Option<Page> {
         matches!(self.decision, Decision::Widen { .. }).then_some(self.page)
+    }
+
+    fn window(&self) -> Option<u32> {
+        self.page().map(|page| page.window)
+    }
+
+    fn is_rewritten(&self) -> bool {
+        self.page().is_some() || !self.added.is_empty()
     }
 }
 
@@ -241,14 +326,15 @@ mod tests {
 
     use super::*;
     use crate::config::{Mode, Source, UpstreamOrder};
+    use crate::wire::HitMap;
     use crate::wire::weaviate::Left;
-    use crate::wire::{HitMap, Pointer};
 
     fn route(wire: Wire, window_size: u32) -> SearchRoute {
         SearchRoute {
             mode: Mode::On,
             wire,
             window_size,
+            ask_also: Vec::new(),
             limit: (wire == Wire::Json).then(|| Pointer::parse("/limit").unwrap()),
             query: vec![Source::Body(Pointer::parse("/query").unwrap())],
             sort: Vec::new(),
@@ -263,7 +349,7 @@ mod tests {
         let headers = HeaderMap::new();
         let ask = Ask { headers: &headers, query: "", named: &[], body, tenant: None };
         let searches = Searches::of(route, path, &ask).unwrap();
-        let wide = searches.as_ref().and_then(|searches| searches.widened(&ask).unwrap());
+        let wide = searches.as_ref().and_then(|searches| searches.rewritten(&ask).unwrap());
         (searches, wide.map(|body| String::from_utf8(body).unwrap()))
     }
 

@@ -50,7 +50,7 @@ impl Pipeline {
     ) -> Response<ReplyBody> {
         let method = outgoing.head.method.clone();
         let translated = ready_request(&mut outgoing.head.headers, &search);
-        if let Some(body) = search.widened() {
+        if let Some(body) = search.rewritten() {
             let wide = outgoing.with_body(body.clone());
             return match self.cut_from(&search, wide, hop, repeat).await {
                 Ok(page) => page,

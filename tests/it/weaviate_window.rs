@@ -166,6 +166,68 @@ async fn each_list_of_a_document_is_cut_to_its_own_page() {
     assert_eq!(seen.iter().collect::<BTreeSet<_>>(), first.iter().collect());
 }
 
+#[tokio::test]
+async fn a_property_that_ranking_needs_is_asked_for_and_taken_out_again() {
+    let Some(small) = Small::start().await else { return };
+    let settings = widened(0).replace("window_size: 0", "ask_also: [sku, searchTerms]");
+    let front = Front::before(small.http, small.grpc, &settings).await;
+    let channel = front.channel().await;
+    let asked = |names: &[&str]| proto::SearchRequest {
+        collection: "Product".into(),
+        limit: 12,
+        bm25: Some(proto::Words { query: "spinach".into() }),
+        properties: Some(proto::PropertiesRequest {
+            non_ref_properties: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..proto::PropertiesRequest::default()
+        }),
+        uses_123_api: true,
+        ..proto::SearchRequest::default()
+    };
+    let call = async |user: &str, names: &[&str]| {
+        let metadata = [("x-user-id", user)];
+        let request = asked(names).encode_to_vec();
+        let (said, head) = grpc::unary(&channel, SEARCH, &metadata, &request).await;
+        let message = said.message.expect("a message");
+        let reply = proto::SearchReply::decode(&message[..]).unwrap();
+        (message.len(), reply.results, head["x-leafrank"].to_str().unwrap().to_owned())
+    };
+    let key = |hit: &proto::SearchResult| {
+        let properties = hit.properties.clone().unwrap().non_ref_props.unwrap();
+        properties.fields["sku"].text.clone().unwrap()
+    };
+    let (_, known, _) = call("anonymous", &["sku", "name"]).await;
+    let last = key(known.last().unwrap());
+    personal::teach(&front.grpc, "u", &last).await;
+    personal::teach(&front.http, "u", &last).await;
+
+    let (bytes, plain, said) = call("anonymous", &["name"]).await;
+    assert_eq!(said, "bypass; reason=no_subject");
+    let (moved_bytes, moved, said) = call("u", &["name"]).await;
+    assert!(said.starts_with("reranked"), "{said}");
+    let asked_for = {
+        let calls = small.noticed.calls.lock().unwrap();
+        let request = proto::SearchRequest::decode(&calls.last().unwrap().message[..]).unwrap();
+        request.properties.unwrap().non_ref_properties
+    };
+    assert_eq!(asked_for, ["name", "sku", "searchTerms"]);
+    assert_eq!((moved_bytes, moved.len()), (bytes, plain.len()));
+    assert_eq!(moved[0], *plain.last().unwrap(), "what was bought, without its key");
+    assert!(moved.iter().all(|hit| plain.contains(hit)));
+
+    let ask = async |user: &str| {
+        let query = "{Get{Product(limit:12,bm25:{query:\"spinach\"}){name}}}";
+        let body = json!({ "query": query }).to_string();
+        let headers = [("content-type", "application/json"), ("x-user-id", user)];
+        exchange(front.http.data, "POST", "/v1/graphql", &headers, body.as_bytes()).await
+    };
+    let (plain, moved) = (ask("anonymous").await, ask("u").await);
+    assert!(moved.outcome().starts_with("reranked"), "{}", moved.outcome());
+    assert_eq!(moved.body.len(), plain.body.len());
+    let hits = |reply: &Reply| reply.json()["data"]["Get"]["Product"].as_array().unwrap().clone();
+    assert_eq!(hits(&moved)[0], *hits(&plain).last().unwrap());
+    assert!(hits(&moved).iter().all(|hit| hits(&plain).contains(hit)));
+}
+
 /// A shop of fifteen milks that answers with as many as it is asked for; the first is not as it
 /// should be where more than five are wanted, if it `stumbles`.
 async fn milks(stumbles: bool) -> Shop {
