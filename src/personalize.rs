@@ -68,16 +68,16 @@ struct SearchPlan {
 
 /// How the hits of a reply are found.
 enum Hits {
-    Json(HitPlan),
-    Grpc(GrpcPlan),
+    Json(Box<HitPlan>),
+    Grpc(Box<GrpcPlan>),
 }
 
 impl Hits {
     fn of(route: &SearchRoute) -> Self {
         match route.wire {
-            Wire::Grpc => Self::Grpc(GrpcPlan::new(&route.hits)),
+            Wire::Grpc => Self::Grpc(Box::new(GrpcPlan::new(&route.hits))),
             Wire::Json | Wire::Graphql | Wire::Rest => {
-                Self::Json(HitPlan::new(&route.hits, &route.only_if))
+                Self::Json(Box::new(HitPlan::new(&route.hits, &route.only_if)))
             }
         }
     }

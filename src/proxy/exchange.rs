@@ -227,7 +227,7 @@ impl Pipeline {
         body.teed(bytes_max, move |copy| {
             // Nothing depends on this look: a reply that cannot be read teaches nothing.
             let looked = shielded(search.breaker(), FailOpen::Panic, || {
-                personalizer.look(&search, &*packing.unpacked(&copy, bytes_max)?)
+                personalizer.look(&search, &packing.unpacked(&copy, bytes_max)?)
             });
             let ending = match looked {
                 Err(unreadable) => unread(unreadable),
