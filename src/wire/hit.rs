@@ -155,8 +155,8 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
             _ => return Ok(false),
         };
         let mut more = scan.open(b']')?;
-        if more {
-            words.reserve(WORDS_AHEAD);
+        if more && words.capacity() == 0 {
+            *words = Vec::with_capacity(WORDS_AHEAD);
         }
         while more {
             match scan.plain_string() {

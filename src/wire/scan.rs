@@ -138,6 +138,17 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Leaves the array or object if it closes at the cursor.
+    #[inline(always)]
+    pub(super) fn closes(&mut self, closing: u8) -> bool {
+        let closes = self.peek() == closing;
+        if closes {
+            self.at += 1;
+            self.depth -= 1;
+        }
+        closes
+    }
+
     /// Skips the value at the cursor.
     #[inline(always)]
     pub(super) fn skip(&mut self) -> Result<(), Doubt> {

@@ -225,6 +225,9 @@ pub(super) fn walk_alike<'n, 'a>(
     }
     let mut seen = 0;
     let mut index = guessed(scan, &shape.members, &mut seen, visit)?;
+    if index > 0 && scan.closes(b'}') {
+        return Ok(());
+    }
     while let Some(member) = member(scan, node, index == 0)? {
         match shape.members.get_mut(index) {
             Some(known) => *known = member,
