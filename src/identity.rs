@@ -66,8 +66,10 @@ pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
 mod tests {
     use http::{HeaderMap, HeaderValue};
 
+    use std::time::Duration;
+
     use super::*;
-    use crate::config::{Pointer, Source};
+    use crate::config::{Join, Pointer, Source};
 
     fn resolve_with(headers: &[(&'static str, &'static str)], body: &str) -> Identity {
         let settings = Settings {
@@ -82,6 +84,7 @@ mod tests {
             anonymous: vec!["anonymous".into()],
             trusted_only: false,
             trust_claimed_ids: false,
+            join: Join { window: Duration::ZERO, entries_max: 0, by_query: false },
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {

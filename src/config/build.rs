@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::raw::{RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Faults, Health, Identity, Limits, Listen, ListenAddress, OwnPaths, RulesFile,
+    ClientTls, Faults, Health, Identity, Join, Limits, Listen, ListenAddress, OwnPaths, RulesFile,
     ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress, build_route,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
@@ -192,6 +192,11 @@ fn identity(raw: &RawSettings, check: &mut Check<'_>) -> Identity {
         anonymous: raw.anonymous.clone(),
         trusted_only: raw.trusted_only,
         trust_claimed_ids: raw.trust_claimed_ids.unwrap_or(claiming && !raw.trusted_only),
+        join: Join {
+            window: Duration::from_millis(raw.join.window_ms),
+            entries_max: size(raw.join.entries_max),
+            by_query: raw.join.by_query,
+        },
     }
 }
 
