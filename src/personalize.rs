@@ -14,12 +14,14 @@ pub mod fail_open;
 pub mod funnel;
 
 mod annotate;
+mod legs;
 mod order;
 mod ranked;
 mod search;
 mod told;
 mod weaviate;
 
+pub use legs::Leg;
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use told::Told;
 pub use weaviate::Searches;
@@ -38,6 +40,7 @@ use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::signals::ShownList;
 use crate::store::Store;
+use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
@@ -162,6 +165,8 @@ pub struct Personalizer {
     clock: Arc<dyn Clock>,
     on: AtomicBool,
     audience: Audience,
+    /// Searches in front of the shop, for those behind it; `None`: one door alone is ours.
+    joins: Option<Arc<Joins>>,
     /// Replies being held or copied.
     held: Arc<AtomicUsize>,
     breakers: Vec<Arc<Breaker>>,
@@ -197,6 +202,7 @@ impl Personalizer {
         let plans = plans.collect();
         Self {
             plans,
+            joins: legs::joins(&settings, &clock),
             life: xxh3_64(&clock.now().0.to_le_bytes()),
             settings,
             store,

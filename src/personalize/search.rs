@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::breaker::Breaker;
 use super::fail_open::FailOpen;
-use super::{Personalizer, SearchPlan, Searches, order};
+use super::{Leg, Personalizer, SearchPlan, Searches, order};
 use crate::config::source::{Ask, first};
 use crate::config::{Mode, RouteKind, Wire};
 use crate::identity::Identity;
@@ -63,6 +63,7 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     pub(super) searches: Option<Arc<Searches>>,
+    pub(super) leg: Leg,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -99,12 +100,17 @@ impl Search {
 
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
-        self.shopper.filter(|_| self.plan.learn)
+        self.shopper.filter(|_| self.plan.learn && !self.leg.taught_in_front())
     }
 
     /// What hears of our faults on this route.
     pub fn breaker(&self) -> &Breaker {
         &self.plan.breaker
+    }
+
+    /// Its list rests on one that was moved for its shopper behind the shop.
+    pub fn rests_on_moved(&self) -> bool {
+        self.leg.rests_on_moved()
     }
 
     /// What the order depends on, for the reply's `ETag`.
@@ -136,6 +142,7 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             searches: None,
+            leg: Leg::Alone,
             treatment: Treatment::Rank,
             known: true,
             explained: asked.explain,
@@ -179,6 +186,7 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             searches: asked.searches.clone(),
+            leg: Leg::Alone,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             explained: asked.explain,
