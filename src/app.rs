@@ -6,11 +6,13 @@
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
 //!  ├─ balancer      health of the shop's addresses
+//!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
 //!  └─ watch         memory, and whether the shop accepts connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod tell;
 mod watch;
 
 use std::net::SocketAddr;
@@ -46,6 +48,7 @@ use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use tell::Tell;
 use watch::Watch;
 
 /// Why the process cannot start. Each is the operator's to mend: exit code 78.
@@ -67,6 +70,9 @@ pub enum StartError {
     /// The shop.
     #[error(transparent)]
     Shop(#[from] ShopSetupError),
+    /// A sidecar to be told of searches.
+    #[error("identity.join.tell: {0}")]
+    Tell(#[source] ShopSetupError),
     /// A file of secrets.
     #[error(transparent)]
     Secrets(#[from] KeyRingError),
@@ -146,6 +152,7 @@ impl Sidecar {
             metrics: metrics.clone(),
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
+        let tell = tell(&settings, &personalizer, &metrics)?;
         let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let pipeline = Arc::new(Pipeline {
             settings: settings.clone(),
@@ -163,8 +170,7 @@ impl Sidecar {
         let mut server = Server::new_with_opt_and_conf(None, conf(&settings));
         server.bootstrap();
         server.add_service(data_service(&settings, pipeline)?);
-        server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
-        server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+        add_background(&mut server, &shop, watch, tell);
         add_ports(
             &mut server,
             &settings,
@@ -228,6 +234,31 @@ fn watch(settings: &Settings, metrics: Arc<Metrics>) -> Watch {
     let reach = Reach::new(&settings.upstream, !asks);
     metrics.upstream_up.set(i64::from(!asks));
     Watch { memory: Arc::new(memory), reach: Arc::new(reach), asks, metrics }
+}
+
+/// What goes on beside requests.
+fn add_background(
+    server: &mut Server,
+    shop: &Shop<RequestBody>,
+    watch: Watch,
+    tell: Option<GenBackgroundService<Tell>>,
+) {
+    server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
+    server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+    if let Some(tell) = tell {
+        server.add_service(tell);
+    }
+}
+
+/// Who tells other sidecars, where there are any.
+fn tell(
+    settings: &Settings,
+    personalizer: &Personalizer,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<GenBackgroundService<Tell>>, StartError> {
+    let Some(queue) = personalizer.to_tell() else { return Ok(None) };
+    let tell = Tell::new(settings, queue, metrics.clone()).map_err(StartError::Tell)?;
+    Ok(Some(GenBackgroundService::new("tell".into(), Arc::new(tell))))
 }
 
 /// Keeps the rules' state in the metrics.

@@ -66,8 +66,6 @@ pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
 mod tests {
     use http::{HeaderMap, HeaderValue};
 
-    use std::time::Duration;
-
     use super::*;
     use crate::config::{Join, Pointer, Source};
 
@@ -84,7 +82,7 @@ mod tests {
             anonymous: vec!["anonymous".into()],
             trusted_only: false,
             trust_claimed_ids: false,
-            join: Join { window: Duration::ZERO, entries_max: 0, by_query: false },
+            join: Join::default(),
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {

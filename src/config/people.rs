@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Source;
+use super::{Source, UpstreamAddress};
 
 /// Who is who.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Identity {
 }
 
 /// How a search behind the shop that names nobody finds the shopper's own in front of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Join {
     /// For how long after its reply a search in front may still be the one.
     pub window: Duration,
@@ -33,6 +33,10 @@ pub struct Join {
     pub entries_max: usize,
     /// By the words too, where no trace tells.
     pub by_query: bool,
+    /// API ports of other sidecars, behind the shop, that are told of searches in front.
+    pub tell: Vec<UpstreamAddress>,
+    /// The token for them.
+    pub tell_token_file: Option<PathBuf>,
 }
 
 /// Whose word counts.

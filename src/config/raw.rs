@@ -160,6 +160,10 @@ section! {
         entries_max: u64 = 10_000,
         /// By the words too, where no trace tells.
         by_query: bool = true,
+        /// API ports of sidecars behind the shop that are told of searches in front: `http://host:port`.
+        tell: Vec<String> = Vec::new(),
+        /// File with the token for them, one of their `trust.api_token_file`; null = none.
+        tell_token_file: Option<String> = None,
     }
 }
 

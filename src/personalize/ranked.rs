@@ -141,7 +141,7 @@ impl Personalizer {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
         }
-        let natural_order = !search.leg.rests_on_moved();
+        let natural_order = search.leg.is_natural();
         looked.shown.extend(natural.into_iter().map(|facts| {
             let keys = facts.into_iter().map(|facts| facts.key);
             ShownList::new(self.clock.now(), search.id, natural_order, keys)

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 use crate::config::Join;
 use crate::identity::Identity;
@@ -45,9 +46,26 @@ pub struct Front<'a> {
     pub learned: bool,
 }
 
+/// A search at the front, as another process is told of it.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its trace.
+    pub trace: TraceId,
+    /// Who asks.
+    pub identity: Identity,
+}
+
+/// Searches that wait to be told; more are dropped.
+const TOLD_MAX: usize = 1024;
+
+/// For so long another process' search can be found: what it has ended, it does not tell.
+const TOLD_US: u64 = 10_000_000;
+
 /// Searches of front legs, by trace and by words.
 pub struct Joins {
     table: Mutex<Tables>,
+    outbox: Option<mpsc::Sender<Told>>,
+    to_tell: Mutex<Option<mpsc::Receiver<Told>>>,
     clock: Arc<dyn Clock>,
     by_query: bool,
 }
@@ -61,6 +79,7 @@ struct Tables {
 pub struct Announced {
     joins: Arc<Joins>,
     claims: [Option<table::Ticket>; 2],
+    told: Option<bool>,
 }
 
 /// How a search of a back leg found its shopper.
@@ -105,6 +124,11 @@ impl Joined {
 }
 
 impl Announced {
+    /// Is another process to hear of it? `Some(false)`: its queue is full.
+    pub fn is_told(&self) -> Option<bool> {
+        self.told
+    }
+
     /// A back leg moved hits of a list that this search may rest on.
     pub fn was_moved(&self) -> bool {
         self.claims.iter().flatten().any(table::Ticket::was_moved)
@@ -127,7 +151,16 @@ impl Joins {
     pub fn new(settings: &Join, clock: Arc<dyn Clock>) -> Self {
         let window_us = u64::try_from(settings.window.as_micros()).unwrap_or(u64::MAX);
         let table = || Table::new(window_us, settings.entries_max);
+        let (outbox, to_tell) = match settings.tell.is_empty() {
+            true => (None, None),
+            false => {
+                let (outbox, to_tell) = mpsc::channel(TOLD_MAX);
+                (Some(outbox), Some(to_tell))
+            }
+        };
         Self {
+            outbox,
+            to_tell: Mutex::new(to_tell),
             table: Mutex::new(Tables { traces: table(), words: table() }),
             clock,
             by_query: settings.by_query,
@@ -149,7 +182,27 @@ impl Joins {
             words.filter(|_| self.by_query).map(|key| tables.words.claim(key, front, now_us)),
         ];
         drop(tables);
-        Announced { joins: self.clone(), claims }
+        let told = self.outbox.as_ref().zip(front.trace).map(|(outbox, trace)| {
+            outbox.try_send(Told { trace, identity: table::remembered(front.identity) }).is_ok()
+        });
+        Announced { joins: self.clone(), claims, told }
+    }
+
+    /// What other processes are to be told; once.
+    pub fn to_tell(&self) -> Option<mpsc::Receiver<Told>> {
+        self.to_tell.lock().take()
+    }
+
+    /// Another process has a search in front. Its words may meet those of searches here before we
+    /// hear of it, so words tell nobody apart for a while.
+    pub fn hear(&self, told: &Told) {
+        let Told { trace, identity } = told;
+        let front = Front { trace: Some(*trace), words: Words::None, identity, learned: false };
+        let mut tables = self.table.lock();
+        let now_us = self.clock.monotonic_us();
+        let ticket = tables.traces.claim(Key::Known(trace.0), &front, now_us);
+        tables.traces.end_in(ticket, now_us, TOLD_US);
+        tables.words.blind(now_us.saturating_add(TOLD_US));
     }
 
     /// Whose is a search of a back leg with this trace and these words? A trace that is known
@@ -166,7 +219,8 @@ impl Joins {
     }
 
     /// Claims in memory.
-    pub fn entries(&self) -> usize {
+    #[cfg(test)]
+    fn entries(&self) -> usize {
         let tables = self.table.lock();
         tables.traces.claims().max(tables.words.claims())
     }

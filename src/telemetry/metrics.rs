@@ -38,6 +38,8 @@ pub struct Metrics {
     pub clicks_joined: IntCounterVec,
     /// Searches behind the shop that name nobody, by how their shopper was found.
     pub joins: IntCounterVec,
+    /// Searches in front of the shop of which others are told, by outcome.
+    pub joins_told: IntCounterVec,
     /// Time until the shop's head.
     pub upstream_seconds: Histogram,
     /// Time of our own computation for one search.
@@ -104,6 +106,11 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
         "leafrank_joins_total",
         "Searches behind the shop that name nobody, by how the shopper was found.",
         &["how"],
+    ),
+    (
+        "leafrank_joins_told_total",
+        "Searches in front of the shop of which other sidecars are told.",
+        &["outcome"],
     ),
     ("leafrank_upstream_seconds", "Until the head of the shop's reply.", &[]),
     ("leafrank_rank_seconds", "Own computation for one search.", &[]),
@@ -210,6 +217,7 @@ impl Metrics {
             clicks: b.counters()?,
             clicks_joined: b.counters()?,
             joins: b.counters()?,
+            joins_told: b.counters()?,
             upstream_seconds: b.histogram()?,
             rank_seconds: b.histogram()?,
             hold_seconds: b.histogram()?,

@@ -205,6 +205,82 @@ async fn nothing_is_joined_where_the_settings_say_so() {
     }
 }
 
+/// One sidecar before the shop, another behind it before its Weaviate.
+struct Apart {
+    shop: StandIn,
+    front: Sidecar,
+    back: Sidecar,
+    _small: Small,
+}
+
+impl Apart {
+    /// The front tells the back with the token in this file.
+    async fn with(token_file: &str) -> Option<Self> {
+        let small = Small::start().await?;
+        let shop = StandIn::start(together(2, true), small.grpc).await;
+        let back = "presets: [weaviate]\nmode: on\ntrust: {api_token_file: api.tokens}\n\
+                    identity: {trust_claimed_ids: true}";
+        let back = Sidecar::before(shop.address).upstream("protocol: auto").settings(back);
+        let back = back.start().await;
+        shop.asks(back.data);
+        let front = format!(
+            "mode: \"off\"\nidentity: {{join: {{tell: [\"http://{}\"], tell_token_file: {token_file}}}}}",
+            back.api
+        );
+        let front = Sidecar::before(shop.address).settings(&front).start().await;
+        Some(Self { shop, front, back, _small: small })
+    }
+
+    /// A search of Ann's; the shop asks its Weaviate when the front has tried to tell.
+    async fn search(&self, outcome: &str, times: f64) -> Reply {
+        let headers = [("content-type", "application/json"), ("x-user-id", "ann")];
+        let body = br#"{"query": "kale"}"#;
+        let search = exchange(self.front.data, "POST", "/api/v1/search", &headers, body);
+        let metric = format!("leafrank_joins_told_total{{outcome=\"{outcome}\"}}");
+        let told = async {
+            personal::metric_becomes(&self.front, &metric, times).await;
+            self.shop.together().await;
+        };
+        tokio::join!(search, told).0
+    }
+}
+
+#[tokio::test]
+async fn a_front_in_another_process_tells_who_asks() {
+    let Some(stage) = Apart::with("api.tokens").await else { return };
+    let plain = stage.search("told", 1.0).await.skus();
+    assert_eq!(stage.shop.last().outcome, "bypass; reason=no_evidence");
+    personal::teach(&stage.back, "ann", &plain[12]).await;
+    let reply = stage.search("told", 2.0).await;
+    let got = stage.shop.last();
+    assert!(got.outcome.starts_with("reranked"), "{}", got.outcome);
+    assert_eq!(reply.skus(), got.skus[..15]);
+    assert_ne!(reply.skus(), plain);
+    assert_eq!(stage.back.metric("leafrank_joins_total{how=\"trace\"}").await, 2.0);
+}
+
+#[tokio::test]
+async fn nobody_is_believed_who_tells_without_a_token() {
+    let Some(stage) = Apart::with("peer.tokens").await else { return };
+    stage.search("failed", 1.0).await;
+    assert_eq!(stage.shop.last().outcome, "bypass; reason=no_subject");
+    assert_eq!(stage.back.metric("leafrank_joins_total{how=\"none\"}").await, 1.0);
+    let told =
+        json!({"searches": [{"trace": "0af7651916cd43dd8448eb211c80319c", "user_id": "ann"}]});
+    let reply = client::post(stage.back.api, "/api/joins", &told).await;
+    assert_eq!((reply.status, reply.json()["error"].as_str()), (401, Some("no_api_token")));
+    let bearer = format!("Bearer {}", crate::harness::API_TOKEN);
+    let headers = [("authorization", bearer.as_str())];
+    for (body, status) in [
+        (told.to_string(), 202),
+        (r#"{"searches": [{"trace": "0"}]}"#.to_owned(), 400),
+        ("{".to_owned(), 400),
+    ] {
+        let reply = exchange(stage.back.api, "POST", "/api/joins", &headers, body.as_bytes()).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+}
+
 const SESSION: &str = "fixtures/leafloaf/session.jsonl";
 
 /// The searches of the shop's own hour: who asked for what, and what the shop showed.

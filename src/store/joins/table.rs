@@ -97,6 +97,7 @@ impl Table {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn claims(&self) -> usize {
         self.claims
     }
@@ -105,12 +106,8 @@ impl Table {
     pub(super) fn claim(&mut self, key: Key, front: &Front<'_>, now_us: u64) -> Ticket {
         self.sweep(now_us);
         let Key::Known(key) = key else { return self.unseen() };
-        let opted_out = front.identity.opted_out;
-        let identity = match opted_out {
-            true => Identity { opted_out, ..Identity::default() },
-            false => front.identity.clone(),
-        };
-        let person = (identity.subject().as_ref().map(Subject::key), opted_out);
+        let identity = remembered(front.identity);
+        let person = (identity.subject().as_ref().map(Subject::key), identity.opted_out);
         let group = self.groups.get_mut(&key);
         let known = group.and_then(|group| group.claims.iter_mut().find(|c| c.person == person));
         if let Some(claim) = known {
@@ -141,10 +138,15 @@ impl Table {
 
     /// The search of this ticket has ended.
     pub(super) fn end(&mut self, ticket: Ticket, now_us: u64) {
-        let until_us = now_us.saturating_add(self.window_us);
+        self.end_in(ticket, now_us, self.window_us);
+    }
+
+    /// The same, and it holds for so long.
+    pub(super) fn end_in(&mut self, ticket: Ticket, now_us: u64, hold_us: u64) {
+        let until_us = now_us.saturating_add(hold_us);
         let Some((key, person)) = ticket.seat else {
             self.unseen = self.unseen.saturating_sub(1);
-            self.blind_until_us = self.blind_until_us.max(until_us);
+            self.blind(until_us);
             return;
         };
         let Some(group) = self.groups.get_mut(&key) else { return };
@@ -157,6 +159,11 @@ impl Table {
             self.due.push(Reverse((until_us, key)));
         }
         self.sweep(now_us);
+    }
+
+    /// Until then there may be claims that are not seen.
+    pub(super) fn blind(&mut self, until_us: u64) {
+        self.blind_until_us = self.blind_until_us.max(until_us);
     }
 
     /// Whose is `key`?
@@ -201,6 +208,14 @@ impl Table {
                 self.groups.remove(&key);
             }
         }
+    }
+}
+
+/// What is kept of who asks: of those who must not be learned from, that alone.
+pub(super) fn remembered(identity: &Identity) -> Identity {
+    match identity.opted_out {
+        true => Identity { opted_out: true, ..Identity::default() },
+        false => identity.clone(),
     }
 }
 

@@ -94,6 +94,11 @@ impl StandIn {
         self.inner.weaviate.set(weaviate).unwrap();
     }
 
+    /// One of those who must be there before it asks its Weaviate.
+    pub async fn together(&self) {
+        self.inner.habits.together.as_ref().expect("a barrier").wait().await;
+    }
+
     /// What it got so far.
     pub fn got(&self) -> Vec<Got> {
         self.inner.got.lock().unwrap().clone()
