@@ -120,6 +120,14 @@ impl Personalizer {
         match who {
             Who::Nobody => (identity, Leg::Alone),
             Who::Ambiguous { .. } if named => (identity, Leg::Alone),
+            // Somebody else's, who happens to search for the same.
+            Who::One(joined)
+                if named
+                    && joined.how == How::Query
+                    && joined.identity.subject() != identity.subject() =>
+            {
+                (identity, Leg::Alone)
+            }
             Who::Ambiguous { opted_out } => (Identity { opted_out, ..identity }, Leg::Alone),
             Who::One(joined) => {
                 let opted_out = identity.opted_out || joined.identity.opted_out;
@@ -287,6 +295,19 @@ mod tests {
         back.leg.moved();
         assert!(front.rests_on_moved() && !is_natural(&both.0, &front));
         assert_eq!(both.0.rerank(&front, REPLY).unwrap().unmoved, FailOpen::OtherLeg);
+    }
+
+    #[test]
+    fn a_search_that_names_another_has_nothing_to_do_with_one_of_the_same_words() {
+        let both = personalizer(BOTH);
+        let front = search(&both, FRONT, ann(), Asked::default());
+        let bob = Identity { user: UserId::parse("bob"), ..Identity::default() };
+        let other = search(&both, BACK, bob, Asked::default());
+        other.leg.moved();
+        assert!(other.pupil().is_some() && !front.rests_on_moved());
+        let own = search(&both, BACK, ann(), Asked::default());
+        own.leg.moved();
+        assert!(own.pupil().is_none() && front.rests_on_moved());
     }
 
     #[test]
