@@ -63,6 +63,7 @@ fn plan() -> HitPlan {
     let map = HitMap {
         at: at("/data/Get/*"),
         id: at("/product_id"),
+        id_or: None,
         name: Some(at("/name")),
         category: Some(at("/category")),
         brand: Some(at("/brand")),
@@ -200,7 +201,7 @@ mod grpc {
             ("retailPrice", 1, &price),
             ("category", 13, b"Produce"),
             ("searchTerms", 5, &list),
-            ("isOrganic", 3, if n % 3 == 0 { b"true" } else { b"false" }),
+            ("isOrganic", 3, if n.is_multiple_of(3) { b"true" } else { b"false" }),
             ("packSize", 13, b"64-72 CT CTN"),
             ("sku", 13, sku.as_bytes()),
             ("name", 13, b"HUNNYZ APPLES 64-72 CT"),

@@ -29,7 +29,7 @@ use axum::{Json, Router};
 use serde_json::json;
 
 use crate::border::{Border, is_deliberate, name_us};
-use crate::client::reach::Reach;
+use crate::client::reach::Reaches;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -46,8 +46,8 @@ pub struct Admin {
     pub rules: Arc<RulesTable>,
     /// Who is being served.
     pub lifecycle: Arc<Lifecycle>,
-    /// Does the shop accept connections?
-    pub reach: Arc<Reach>,
+    /// Do the upstreams accept connections?
+    pub reaches: Arc<Reaches>,
     /// Counts.
     pub metrics: Arc<Metrics>,
     /// Nobody but this host reaches the admin port.

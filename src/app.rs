@@ -3,26 +3,25 @@
 //! ```text
 //! pingora Server
 //!  ├─ data  :8080   Engine (hyper)  ── Pipeline ── Personalizer · Observer · Shop
+//!  ├─ weaviate :8082 :50052          the same, each before a port of Weaviate (`legs`)
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
 //!  ├─ balancer      health of the shop's addresses
 //!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
-//!  └─ watch         memory, and whether the shop accepts connections
+//!  └─ watch         memory, and whether the upstreams accept connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod legs;
 mod tell;
 mod watch;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::listeners::tls::TlsSettings;
-use pingora::listeners::{L4BufferSettings, ListenerConfig};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
 use pingora::services::background::GenBackgroundService;
@@ -32,14 +31,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{self, Admin};
 use crate::api::{self, Api};
 use crate::border::{Border, KeyRingError};
-use crate::client::reach::Reach;
-use crate::client::shop::{Shop, ShopSetupError};
-use crate::config::{ListenAddress, Settings};
+use crate::client::reach::Reaches;
+use crate::client::shop::ShopSetupError;
+use crate::config::Settings;
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
-use crate::proxy::RequestBody;
-use crate::proxy::engine::Engine;
-use crate::proxy::pipeline::Pipeline;
 use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
@@ -48,6 +44,7 @@ use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use legs::Legs;
 use tell::Tell;
 use watch::Watch;
 
@@ -67,7 +64,7 @@ pub enum StartError {
     /// Certificate or key of the data port.
     #[error("listen.tls: {0}")]
     Tls(String),
-    /// The shop.
+    /// An upstream.
     #[error(transparent)]
     Shop(#[from] ShopSetupError),
     /// A sidecar to be told of searches.
@@ -135,7 +132,6 @@ impl Sidecar {
             clock.clone(),
         ));
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
-        let shop = Arc::new(Shop::<RequestBody>::new(&settings.upstream)?);
         let watch = watch(&settings, metrics.clone());
         let api = api::router(Api {
             border: border.clone(),
@@ -148,15 +144,14 @@ impl Sidecar {
             personalizer: personalizer.clone(),
             rules,
             lifecycle: lifecycle.clone(),
-            reach: watch.reach.clone(),
+            reaches: watch.reaches.clone(),
             metrics: metrics.clone(),
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let tell = tell(&settings, &personalizer, &metrics)?;
         let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
-        let pipeline = Arc::new(Pipeline {
+        let legs = Legs {
             settings: settings.clone(),
-            shop: shop.clone(),
             border,
             personalizer: personalizer.clone(),
             observer,
@@ -166,11 +161,14 @@ impl Sidecar {
             memory: watch.memory.clone(),
             metrics,
             clock,
-        });
-        let mut server = Server::new_with_opt_and_conf(None, conf(&settings));
+        };
+        let mut server = Server::new_with_opt_and_conf(None, conf());
         server.bootstrap();
-        server.add_service(data_service(&settings, pipeline)?);
-        add_background(&mut server, &shop, watch, tell);
+        legs.serve(&mut server)?;
+        server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+        if let Some(tell) = tell {
+            server.add_service(tell);
+        }
         add_ports(
             &mut server,
             &settings,
@@ -188,8 +186,7 @@ impl Sidecar {
     /// Serves until told to end, then drains. Blocks the thread.
     pub fn run(self, until: Until) {
         let Self { server, lifecycle, settings, personalizer: _, _reloader } = self;
-        let listening: Vec<String> = settings.listen.data.iter().map(ToString::to_string).collect();
-        tracing::info!(data = listening.join(" "), routes = settings.routes.len(), "serving");
+        legs::announce(&settings);
         let drain = Drain {
             until,
             lifecycle,
@@ -231,23 +228,11 @@ fn watch(settings: &Settings, metrics: Arc<Metrics>) -> Watch {
     let bytes = memory::limit(limits.memory_bytes_max);
     let memory = Memory::new(bytes, limits.memory_soft_percent, limits.memory_hard_percent);
     let asks = settings.health.ready_needs_upstream;
-    let reach = Reach::new(&settings.upstream, !asks);
-    metrics.upstream_up.set(i64::from(!asks));
-    Watch { memory: Arc::new(memory), reach: Arc::new(reach), asks, metrics }
-}
-
-/// What goes on beside requests.
-fn add_background(
-    server: &mut Server,
-    shop: &Shop<RequestBody>,
-    watch: Watch,
-    tell: Option<GenBackgroundService<Tell>>,
-) {
-    server.add_service(GenBackgroundService::new("balancer".into(), shop.balancer()));
-    server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
-    if let Some(tell) = tell {
-        server.add_service(tell);
+    let reaches = Reaches::new(settings, !asks);
+    for reach in reaches.iter() {
+        metrics.upstream_up.with_label_values(&[reach.leg().label()]).set(i64::from(!asks));
     }
+    Watch { memory: Arc::new(memory), reaches: Arc::new(reaches), asks, metrics }
 }
 
 /// Who tells other sidecars, where there are any.
@@ -279,7 +264,7 @@ fn report(rules: &RulesTable, metrics: Arc<Metrics>) {
     rules.on_change(show);
 }
 
-fn conf(settings: &Settings) -> ServerConf {
+fn conf() -> ServerConf {
     ServerConf {
         threads: 1,
         // A request stays on the core that accepted it, with that core's connections to the shop.
@@ -289,51 +274,8 @@ fn conf(settings: &Settings) -> ServerConf {
         graceful_shutdown_timeout_seconds: Some(1),
         // Every timeout from a second on is tokio's: pingora's own would wake a thread each 10 ms.
         fast_timeout_to_tokio_threshold_seconds: Some(0),
-        upstream_keepalive_pool_size: settings.upstream.idle_connections_max,
         ..ServerConf::default()
     }
-}
-
-fn data_service(
-    settings: &Settings,
-    pipeline: Arc<Pipeline>,
-) -> Result<Service<Engine>, StartError> {
-    let mut service = Service::new("data".into(), Engine::new(pipeline));
-    service.threads = Some(match settings.listen.threads {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        threads => threads,
-    });
-    // hyper reads into a buffer of its own and writes head and body in one go: a second buffer below
-    // it would only copy, and take memory from every idle connection. rustls reads in small pieces.
-    let read = if settings.listen.tls.is_some() { 16 * 1024 } else { 0 };
-    let buffers = || L4BufferSettings { read: Some(read), write: Some(0) };
-    for address in &settings.listen.data {
-        let listener = match address {
-            ListenAddress::Tcp(address) => {
-                can_listen("listen.data", *address)?;
-                ListenerConfig::tcp(address.to_string())
-            }
-            ListenAddress::Unix(path) => ListenerConfig::uds(path.display().to_string()),
-        };
-        let listener = listener.l4_buffer(buffers());
-        service.add_listener(match &settings.listen.tls {
-            None => listener,
-            Some(tls) => listener.tls(tls_settings(&tls.certificate, &tls.key)?),
-        });
-    }
-    Ok(service)
-}
-
-fn tls_settings(certificate: &Path, key: &Path) -> Result<TlsSettings, StartError> {
-    for path in [certificate, key] {
-        std::fs::metadata(path)
-            .map_err(|error| StartError::Tls(format!("{}: {error}", path.display())))?;
-    }
-    let text = |path: &Path| path.display().to_string();
-    let mut tls = TlsSettings::intermediate(&text(certificate), &text(key))
-        .map_err(|error| StartError::Tls(error.to_string()))?;
-    tls.enable_h2();
-    Ok(tls)
 }
 
 /// pingora would only notice once its threads run; a bad address should be said at the start.

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::WEAVIATE_URL;
 use crate::types::problem::Problem;
 
 /// Wrongly called.
@@ -96,9 +97,10 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// `LEAFRANK_*` variables of this process.
+/// The variables of this process that settings are read from.
 fn environment() -> BTreeMap<String, String> {
-    std::env::vars().filter(|(name, _)| name.starts_with("LEAFRANK_")).collect()
+    let ours = |name: &str| name.starts_with("LEAFRANK_") || name == WEAVIATE_URL;
+    std::env::vars().filter(|(name, _)| ours(name)).collect()
 }
 
 /// Prints every problem, one a line.

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 mod build;
 mod build_route;
+mod build_weaviate;
+mod legs;
 mod limits;
 mod overlay;
 mod parse;
@@ -18,24 +20,32 @@ mod people;
 pub mod preset;
 mod raw;
 mod raw_route;
+mod routes;
 #[cfg(test)]
 mod shipped_tests;
 pub mod source;
 mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
+pub use legs::{Entrance, Leg, LegName, Weaviate};
 pub use limits::{Faults, Health, Limits};
-pub use overlay::variable;
+pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
 pub use people::{Identity, Join, Trust};
+pub use routes::{
+    EventRoute, Mode, PathPattern, Route, RouteKind, ScoreBetter, SearchRoute, Segment,
+    SortParameter, Source, UpstreamOrder, Wire,
+};
 
 /// Everything the process needs to know to start.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where we listen.
     pub listen: Listen,
-    /// The shop.
-    pub upstream: Upstream,
+    /// The shop; `None` where only a Weaviate was named.
+    pub upstream: Option<Upstream>,
+    /// A Weaviate, on listeners of its own.
+    pub weaviate: Option<Weaviate>,
     /// Who is who.
     pub identity: Identity,
     /// Whose word counts.
@@ -146,9 +156,13 @@ pub struct OwnPaths {
     pub paths: Vec<String>,
 }
 
-/// The shop.
+/// Who answers: the shop, or one port of a Weaviate.
 #[derive(Clone, Debug)]
 pub struct Upstream {
+    /// Whose upstream it is.
+    pub leg: LegName,
+    /// Sent as `Host` and `:authority`; `None`: the client's own stays.
+    pub authority: Option<String>,
     /// At least one address.
     pub addresses: Vec<UpstreamAddress>,
     /// TLS towards the shop.
@@ -183,6 +197,16 @@ pub enum UpstreamAddress {
     Unix(PathBuf),
 }
 
+impl std::fmt::Display for UpstreamAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// TLS towards the shop.
 #[derive(Clone, Debug)]
 pub struct ClientTls {
@@ -204,230 +228,6 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 always.
     Http2,
-}
-
-/// A place in a request that holds a word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// `header:X-User-ID`
-    Header(http::HeaderName),
-    /// `cookie:sid`
-    Cookie(String),
-    /// `body:/user_id`, a JSON Pointer.
-    Body(Pointer),
-    /// `query:q`, a URL query parameter.
-    Query(String),
-    /// `path:sku`, a `{sku}` segment of the route's path.
-    Path(String),
-    /// `jwt:sub`, a claim of the token in `Authorization: Bearer …`. Its signature is not checked.
-    Jwt(String),
-    /// `baggage:user.id`, a member of W3C baggage.
-    Baggage(String),
-    /// `tenant`: the tenant that a Weaviate search names.
-    Tenant,
-}
-
-/// Which request is what.
-#[derive(Clone, Debug)]
-pub struct Route {
-    /// Its name in metrics and logs.
-    pub name: String,
-    /// Method; `None` = any.
-    pub method: Option<http::Method>,
-    /// Path with `{name}` segments.
-    pub path: PathPattern,
-    /// What it does.
-    pub kind: RouteKind,
-    /// False: nothing is learned from it.
-    pub learn: bool,
-    /// The request changes nothing in the shop and may be sent twice.
-    pub read: bool,
-}
-
-/// `/product/{sku}`: literal and named segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PathPattern(pub Vec<Segment>);
-
-/// One segment of a path pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Segment {
-    /// This text.
-    Literal(String),
-    /// Any one segment, remembered under a name.
-    Named(String),
-}
-
-impl Route {
-    /// True when something that the route or `identity` looks for may be in the request's body.
-    pub fn reads_body(&self, identity: &Identity) -> bool {
-        let mut places = identity.user.iter().chain(&identity.session);
-        places.any(Source::needs_body)
-            || match &self.kind {
-                RouteKind::Search(search) if search.wire != Wire::Json => true,
-                RouteKind::Search(search) => {
-                    let sort = search.sort.iter().map(|parameter| &parameter.source);
-                    search.query.iter().chain(sort).any(Source::needs_body)
-                }
-                RouteKind::Event(event) => {
-                    let places = [&event.kind_from, &event.product, &event.quantity];
-                    event.each.is_some()
-                        || event.facts.is_some()
-                        || places.into_iter().flatten().any(Source::needs_body)
-                }
-            }
-    }
-}
-
-/// What a route does.
-#[derive(Clone, Debug)]
-pub enum RouteKind {
-    /// Answers with hits.
-    Search(Box<SearchRoute>),
-    /// Says what the shopper did.
-    Event(Box<EventRoute>),
-}
-
-/// A route that answers with hits.
-#[derive(Clone, Debug)]
-pub struct SearchRoute {
-    /// What is done with the order.
-    pub mode: Mode,
-    /// How requests and replies are written.
-    pub wire: Wire,
-    /// Where the query is.
-    pub query: Vec<Source>,
-    /// Parameters that choose an order, each with the values that mean "by relevance".
-    pub sort: Vec<SortParameter>,
-    /// Is the upstream's order a ranking at all?
-    pub upstream: UpstreamOrder,
-    /// Are scores meaningful, and which way?
-    pub score_better: Option<ScoreBetter>,
-    /// Where the hits are in the reply.
-    pub hits: HitMap,
-    /// The list is left alone unless all of these hold in the reply.
-    pub only_if: Vec<Condition>,
-}
-
-/// What is done with a route's order.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Not ranked; still learned from unless `learn: false`.
-    Off,
-    /// Ranked and counted, not applied.
-    Shadow,
-    /// Applied.
-    On,
-    /// Applied, and the fields that LeafLoaf's own demo page reads are added.
-    Annotate,
-}
-
-impl Mode {
-    /// The mode a word names; letter case does not matter.
-    pub fn parse(word: &str) -> Option<Self> {
-        let modes = [Self::Off, Self::Shadow, Self::On, Self::Annotate];
-        let names = ["off", "shadow", "on", "annotate"];
-        let mut named = modes.into_iter().zip(names);
-        named.find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(mode, _)| mode)
-    }
-}
-
-/// How a search and its reply are written.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Wire {
-    /// JSON of any shape: the route's map says where things are.
-    Json,
-    /// Weaviate's GraphQL: each list under `data.Get` is a search of its own.
-    Graphql,
-    /// Weaviate's gRPC search.
-    Grpc,
-    /// Weaviate's REST search.
-    Rest,
-}
-
-impl Wire {
-    /// Where lists are, where that is not up to the shop.
-    pub fn lists(self) -> Option<&'static str> {
-        match self {
-            Self::Json => None,
-            Self::Graphql => Some("/data/Get/*"),
-            Self::Grpc | Self::Rest => Some("/results"),
-        }
-    }
-}
-
-/// A parameter by which a caller chooses an order.
-#[derive(Clone, Debug)]
-pub struct SortParameter {
-    /// Where it is.
-    pub source: Source,
-    /// Values that mean "by relevance".
-    pub neutral: Vec<String>,
-}
-
-/// Is the upstream's order a ranking?
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum UpstreamOrder {
-    /// Yes: it is an opinion worth keeping.
-    Ranked,
-    /// No: it only breaks ties.
-    Unranked,
-}
-
-/// Which way a meaningful score points.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum ScoreBetter {
-    /// More is better.
-    Higher,
-    /// Less is better (distances).
-    Lower,
-}
-
-/// A route that says what the shopper did.
-#[derive(Clone, Debug)]
-pub struct EventRoute {
-    /// The kind, where the route itself is one (`view`, `add_to_cart`, …).
-    pub kind: Option<crate::types::interaction::InteractionKind>,
-    /// Where the request names the kind, else.
-    pub kind_from: Vec<Source>,
-    /// Words of this shop for kinds, before the built-in ones: (word, kind).
-    pub kinds: Vec<(String, crate::types::interaction::InteractionKind)>,
-    /// One event a matching element (an order's lines); `None` = the request is one event.
-    pub each: Option<Pointer>,
-    /// The product key; body pointers start at the element where `each` is set.
-    pub product: Vec<Source>,
-    /// Units.
-    pub quantity: Vec<Source>,
-    /// Event id.
-    pub event_id: Vec<Source>,
-    /// Seconds on the page.
-    pub seconds: Vec<Source>,
-    /// Facts about the product in the request, pointers from the element; `id` is ignored.
-    pub facts: Option<HitMap>,
-    /// Asked for each member that `facts` does not yield (a shop with two spellings).
-    pub facts_or: Option<HitMap>,
-    /// The same, in a product page's reply: what the reply says of the product.
-    pub reply_facts: Option<HitMap>,
 }
 
 /// The rules file.
@@ -454,6 +254,10 @@ pub struct Store {
     pub facets_per_profile_max: usize,
     /// Subjects whose last lists are remembered.
     pub recent_max: usize,
+    /// Widened searches whose order is remembered for their further pages.
+    pub orders_max: usize,
+    /// Seconds for which it is.
+    pub orders_seconds: u64,
 }
 
 /// Stopping.

@@ -14,17 +14,18 @@ pub mod fail_open;
 pub mod funnel;
 
 mod annotate;
-mod legs;
+mod frozen;
+mod joined;
 mod order;
 mod ranked;
 mod search;
+mod searches;
 mod told;
-mod weaviate;
 
-pub use legs::Leg;
+pub use joined::Role;
 pub use search::{Asked, Place, Search, Tag, Treatment};
+pub use searches::Searches;
 pub use told::Told;
-pub use weaviate::Searches;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -49,6 +50,7 @@ use crate::wire::{DecodeLimits, Doubt, HitPlan, Reply};
 use breaker::Breaker;
 use explain::Explained;
 use fail_open::FailOpen;
+use frozen::Orders;
 use funnel::{Funnel, Seen};
 use told::Audience;
 
@@ -69,16 +71,16 @@ struct SearchPlan {
 
 /// How the hits of a reply are found.
 enum Hits {
-    Json(HitPlan),
-    Grpc(GrpcPlan),
+    Json(Box<HitPlan>),
+    Grpc(Box<GrpcPlan>),
 }
 
 impl Hits {
     fn of(route: &SearchRoute) -> Self {
         match route.wire {
-            Wire::Grpc => Self::Grpc(GrpcPlan::new(&route.hits)),
+            Wire::Grpc => Self::Grpc(Box::new(GrpcPlan::new(&route.hits))),
             Wire::Json | Wire::Graphql | Wire::Rest => {
-                Self::Json(HitPlan::new(&route.hits, &route.only_if))
+                Self::Json(Box::new(HitPlan::new(&route.hits, &route.only_if)))
             }
         }
     }
@@ -173,6 +175,8 @@ pub struct Personalizer {
     searches: AtomicU64,
     /// Queries as read: people ask for the same few things.
     queries: Cache<u64, Arc<QueryView>>,
+    /// What further pages of widened searches are cut from.
+    orders: Orders,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -200,9 +204,10 @@ impl Personalizer {
             RouteKind::Event(_) => None,
         });
         let plans = plans.collect();
+        let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
         Self {
             plans,
-            joins: legs::joins(&settings, &clock),
+            joins: joined::joins(&settings, &clock),
             life: xxh3_64(&clock.now().0.to_le_bytes()),
             settings,
             store,
@@ -215,6 +220,7 @@ impl Personalizer {
             breakers,
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
+            orders,
         }
     }
 

@@ -25,10 +25,10 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
-    let why = match () {
-        () if !admin.lifecycle.is_ready() => "draining\n",
-        () if !admin.reach.is_up() => "the shop accepts no connection\n",
-        () => return "ok\n".into_response(),
+    let why = match admin.reaches.missing() {
+        _ if !admin.lifecycle.is_ready() => "draining\n".to_owned(),
+        Some(leg) => format!("{} accepts no connection\n", leg.upstream()),
+        None => return "ok\n".into_response(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }

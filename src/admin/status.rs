@@ -10,6 +10,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::{Admin, rules_of};
+use crate::client::reach::Reach;
 use crate::config::Mode;
 use crate::personalize::RouteStatus;
 use crate::personalize::fail_open::FailOpen;
@@ -23,8 +24,10 @@ pub struct Status {
     pub version: String,
     /// False while draining.
     pub ready: bool,
-    /// Does the shop accept connections?
+    /// Does whoever readiness needs accept connections: the shop, or without one Weaviate?
     pub shop_up: bool,
+    /// Who accepts connections, by leg: `shop`, `weaviate_http`, `weaviate_grpc`.
+    pub upstreams: BTreeMap<String, bool>,
     /// Requests being served.
     pub in_flight: usize,
     /// The rules in force, as `GET /rules` tells them.
@@ -94,13 +97,18 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Status> {
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: admin.lifecycle.is_ready(),
-        shop_up: admin.reach.is_up(),
+        shop_up: admin.reaches.missing().is_none(),
+        upstreams: admin.reaches.iter().map(up).collect(),
         in_flight: admin.lifecycle.in_flight(),
         rules: rules_of(&admin),
         clicks: clicks(&admin),
         biggest_leak,
         routes,
     })
+}
+
+fn up(reach: &Reach) -> (String, bool) {
+    (reach.leg().label().to_owned(), reach.is_up())
 }
 
 fn by_route(admin: &Admin) -> BTreeMap<String, BTreeMap<String, u64>> {

@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::client::shop::{Repeat, Shop, ShopSetupError};
-use crate::config::{Settings, Upstream, UpstreamProtocol};
+use crate::config::{LegName, Settings, Upstream, UpstreamAddress, UpstreamProtocol};
 use crate::proxy::RequestBody;
 use crate::store::joins::Told;
 use crate::telemetry::metrics::Metrics;
@@ -29,11 +29,14 @@ const GATHER: Duration = Duration::from_millis(20);
 const TOGETHER_MAX: usize = 64;
 /// Later than this the search behind the shop has been.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// A connection that was idle for so long is not used again.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Tells.
 pub(super) struct Tell {
     queue: Mutex<Option<mpsc::Receiver<Told>>>,
-    others: Vec<Shop<RequestBody>>,
+    /// Each with what it is called.
+    others: Vec<(String, Shop<RequestBody>)>,
     token_file: Option<PathBuf>,
     metrics: Arc<Metrics>,
 }
@@ -48,15 +51,24 @@ impl Tell {
     ) -> Result<Self, ShopSetupError> {
         let join = &settings.identity.join;
         let others = join.tell.iter().map(|address| {
-            Shop::new(&Upstream {
+            let host = match address {
+                UpstreamAddress::Tcp { host, port } => format!("{host}:{port}"),
+                UpstreamAddress::Unix(_) => "localhost".to_owned(),
+            };
+            let other = Shop::new(&Upstream {
+                leg: LegName::Shop,
+                authority: None,
                 addresses: vec![address.clone()],
                 tls: None,
                 protocol: UpstreamProtocol::Http1,
+                connect_timeout: PATIENCE,
                 response_timeout: PATIENCE,
+                idle_timeout: IDLE,
+                idle_connections_max: 1,
                 health_interval: Duration::ZERO,
                 silence: Duration::ZERO,
-                ..settings.upstream.clone()
-            })
+            });
+            other.map(|other| (host, other))
         });
         Ok(Self {
             queue: Mutex::new(Some(queue)),
@@ -91,9 +103,14 @@ impl Tell {
         }
     }
 
-    async fn send(&self, other: &Shop<RequestBody>, body: &Bytes, token: &str) -> bool {
+    async fn send(
+        &self,
+        (host, other): &(String, Shop<RequestBody>),
+        body: &Bytes,
+        token: &str,
+    ) -> bool {
         let request = http::Request::post("/api/joins")
-            .header(header::HOST, other.authority())
+            .header(header::HOST, host)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONTENT_LENGTH, body.len())
             .header(header::AUTHORIZATION, format!("Bearer {token}"))

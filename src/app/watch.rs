@@ -1,6 +1,6 @@
-//! What is looked at while requests are served, on a thread of its own: memory, and the shop's door.
+//! What is looked at while requests are served, on a thread of its own: memory, and the upstreams' doors.
 //!
-//! In: the process's memory and the shop's addresses. Out: a level and an answer in atomics, which
+//! In: the process's memory and the upstreams' addresses. Out: a level and an answer in atomics, which
 //! the request path and `/readyz` read, and the gauges. Never on the request's path.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 
-use crate::client::reach::Reach;
+use crate::client::reach::Reaches;
 use crate::telemetry::memory::Memory;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,8 +21,8 @@ const MEMORY_EVERY: Duration = Duration::from_millis(200);
 /// The looks.
 pub(super) struct Watch {
     pub(super) memory: Arc<Memory>,
-    pub(super) reach: Arc<Reach>,
-    /// False: readiness does not need the shop, and nobody asks whether it is there.
+    pub(super) reaches: Arc<Reaches>,
+    /// False: readiness does not need them, and nobody asks whether they are there.
     pub(super) asks: bool,
     pub(super) metrics: Arc<Metrics>,
 }
@@ -38,25 +38,35 @@ impl BackgroundService for Watch {
         };
         tokio::select! {
             () = memory => {}
-            () = self.watch_shop() => {}
+            () = self.watch_upstreams() => {}
             _ = shutdown.changed() => {}
         }
     }
 }
 
 impl Watch {
-    async fn watch_shop(&self) {
+    async fn watch_upstreams(&self) {
         if !self.asks {
             return std::future::pending().await;
         }
-        let changed = |up: bool| {
-            self.metrics.upstream_up.set(i64::from(up));
-            if up {
-                tracing::info!("the shop accepts connections");
-            } else {
-                tracing::warn!("the shop accepts no connection: not ready until it does");
-            }
-        };
-        self.reach.watch(changed).await;
+        let each = self.reaches.iter().map(|reach| {
+            let leg = reach.leg();
+            reach.watch(move |refused: Option<&str>| {
+                let up = i64::from(refused.is_none());
+                self.metrics.upstream_up.with_label_values(&[leg.label()]).set(up);
+                let whose = leg.upstream();
+                match refused {
+                    None => tracing::info!("{whose} accepts connections"),
+                    Some(reason) if self.reaches.decides(leg) => {
+                        tracing::warn!(
+                            reason,
+                            "{whose} accepts no connection: not ready until it does"
+                        );
+                    }
+                    Some(reason) => tracing::warn!(reason, "{whose} accepts no connection"),
+                }
+            })
+        });
+        futures_util::future::join_all(each).await;
     }
 }

@@ -13,13 +13,13 @@ mod trace;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-use super::serve::Sources;
-use super::{CONFIG, print_problems};
+use super::serve::{NOBODY, Sources};
+use super::{CONFIG, USAGE, print_problems};
 use crate::config::{Settings, UpstreamAddress};
 use crate::reload;
 
@@ -28,7 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `leafrank check`
 #[derive(Args)]
-#[command(group = ArgGroup::new("settings").args(["config", "upstream", "reply"]).required(true).multiple(true))]
 pub(super) struct Check {
     #[command(flatten)]
     sources: Sources,
@@ -50,6 +49,10 @@ impl Check {
                     ExitCode::from(CONFIG)
                 }
             };
+        }
+        if settings.as_ref().is_ok_and(|settings| !self.sources.names_somebody(settings)) {
+            eprintln!("{NOBODY}");
+            return ExitCode::from(USAGE);
         }
         let rules = match &settings {
             Ok(settings) => {
@@ -78,6 +81,7 @@ impl Check {
         }
         if let Ok(settings) = &settings {
             println!("settings: {} routes", settings.routes.len());
+            print_legs(settings);
             if self.sources.upstream.is_some() {
                 warn_of_shadowed_paths(settings);
             }
@@ -94,12 +98,23 @@ impl Check {
     }
 }
 
+/// Where each leg begins and ends: what the addresses were understood to mean.
+fn print_legs(settings: &Settings) {
+    for leg in settings.legs() {
+        let listen: Vec<String> = leg.listen.iter().map(ToString::to_string).collect();
+        let tls = if leg.upstream.tls.is_some() { " over TLS" } else { "" };
+        let addresses = &leg.upstream.addresses;
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let (listen, addresses) = (listen.join(" "), addresses.join(" "));
+        println!("{}: {listen} before {addresses}{tls}", leg.upstream.leg.label());
+    }
+}
+
 /// A path that we answer on the data port is taken from the shop: says so where the shop has it.
 fn warn_of_shadowed_paths(settings: &Settings) {
     let own = &settings.listen.own_paths;
-    let Some(UpstreamAddress::Tcp { host, port }) = settings.upstream.addresses.first() else {
-        return;
-    };
+    let shop = settings.upstream.as_ref().and_then(|upstream| upstream.addresses.first());
+    let Some(UpstreamAddress::Tcp { host, port }) = shop else { return };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;
     };

@@ -174,7 +174,8 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
         file: None,
         text: &text,
         environment: &environment(),
-        flags: &[],
+        // The demo has a shop of its own and nothing else.
+        flags: &[("weaviate.url".into(), "null".into())],
     })?;
     // Beside a checkout its rules are live; elsewhere those built in serve.
     settings.rules.may_be_missing = true;

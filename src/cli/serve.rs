@@ -1,18 +1,22 @@
 //! `leafrank serve`: the sidecar.
 //!
-//! In: a settings file, or only the shop's address (shadow mode, the default presets), and `--set
-//! KEY=VALUE` for any setting. Out: the process until SIGTERM. Settings that cannot be used: 78.
+//! In: a settings file, or only the address of the shop or of a Weaviate (shadow mode, the default
+//! presets), and `--set KEY=VALUE` for any setting. Out: the process until SIGTERM. Settings that cannot be used: 78.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgGroup, Args};
+use clap::Args;
 
-use super::{CONFIG, environment, print_problems};
+use super::{CONFIG, USAGE, environment, print_problems};
 use crate::app::{Sidecar, Until};
 use crate::config::{Settings, SettingsText};
 use crate::telemetry::{log, memory};
 use crate::types::problem::Problem;
+
+/// What is missing where nothing says whom to stand before.
+pub(super) const NOBODY: &str = "nobody to stand before: name a settings file (--config), a shop (--upstream) or a Weaviate \
+     (WEAVIATE_URL)";
 
 /// Where settings come from; `serve` and `check` read them in the same way.
 #[derive(Args, Clone)]
@@ -30,7 +34,6 @@ pub(super) struct Sources {
 
 /// `leafrank serve`
 #[derive(Args)]
-#[command(group = ArgGroup::new("settings").args(["config", "upstream"]).required(true).multiple(true))]
 pub(super) struct Serve {
     #[command(flatten)]
     sources: Sources,
@@ -47,6 +50,11 @@ impl Sources {
             settings.limits.fit_into(bytes).map_err(|problem| vec![problem])?;
         }
         Ok(settings)
+    }
+
+    /// Does anything say whom to stand before? Without a file, only flags and `WEAVIATE_URL` can.
+    pub(super) fn names_somebody(&self, settings: &Settings) -> bool {
+        self.config.is_some() || self.upstream.is_some() || settings.weaviate.is_some()
     }
 
     fn parsed(&self) -> Result<Settings, Vec<Problem>> {
@@ -88,6 +96,10 @@ impl Serve {
                 return ExitCode::from(CONFIG);
             }
         };
+        if !self.sources.names_somebody(&settings) {
+            eprintln!("{NOBODY}");
+            return ExitCode::from(USAGE);
+        }
         match Sidecar::assemble(settings) {
             Ok(sidecar) => {
                 sidecar.run(Until::Signal);

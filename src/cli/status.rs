@@ -56,7 +56,7 @@ fn page(found: &Found) -> String {
     let rules = |key: &str| found.rules[key].as_str().unwrap_or("none").to_owned();
     let state = match (found.ready, found.shop_up) {
         (false, _) => "draining",
-        (true, false) => "the shop accepts no connection",
+        (true, false) => "not ready",
         (true, true) => "ready",
     };
     let _ = writeln!(
@@ -68,6 +68,9 @@ fn page(found: &Found) -> String {
         rules("source"),
         rules("personalization"),
     );
+    for (leg, _) in found.upstreams.iter().filter(|(_, up)| !**up) {
+        let _ = writeln!(out, "nobody accepts connections behind {leg}");
+    }
     for problem in found.rules["last_error"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "rules rejected: {}", problem.as_str().unwrap_or_default());
     }

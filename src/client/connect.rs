@@ -17,7 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::config::{ClientTls, UpstreamAddress};
+use crate::config::{ClientTls, LegName, UpstreamAddress};
 
 /// A byte stream of either kind.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -37,18 +37,25 @@ pub struct Connect {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The roots file cannot be read or holds no certificate.
-    #[error("upstream.tls.ca: {path}: {reason}")]
+    #[error("{key}: {path}: {reason}")]
     Roots {
+        /// The setting.
+        key: &'static str,
         /// The file.
         path: String,
         /// What is wrong with it.
         reason: String,
     },
     /// The server name is not a host name or address.
-    #[error("upstream.tls.server_name: {0:?} is not a host name or an address")]
-    Name(String),
+    #[error("{key}: {name:?} is not a host name or an address")]
+    Name {
+        /// The setting.
+        key: &'static str,
+        /// What it says.
+        name: String,
+    },
     /// rustls refuses the configuration.
-    #[error("upstream.tls: {0}")]
+    #[error("TLS: {0}")]
     Config(#[from] tokio_rustls::rustls::Error),
 }
 
@@ -57,8 +64,13 @@ impl Connect {
     ///
     /// # Errors
     /// A roots file that cannot be used, or a server name that is none.
-    pub fn new(tls: Option<&ClientTls>, http2: bool, timeout: Duration) -> Result<Self, TlsError> {
-        Ok(Self { tls: tls.map(|tls| connector(tls, http2)).transpose()?, timeout })
+    pub fn new(
+        tls: Option<&ClientTls>,
+        leg: LegName,
+        http2: bool,
+        timeout: Duration,
+    ) -> Result<Self, TlsError> {
+        Ok(Self { tls: tls.map(|tls| connector(tls, leg, http2)).transpose()?, timeout })
     }
 
     /// Opens a connection to `address`.
@@ -95,14 +107,19 @@ impl Connect {
 
 fn connector(
     tls: &ClientTls,
+    leg: LegName,
     http2: bool,
 ) -> Result<(TlsConnector, ServerName<'static>), TlsError> {
+    let (ca_key, name_key) = leg.tls_keys();
     let mut roots = RootCertStore::empty();
     match &tls.ca {
         None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
         Some(path) => {
-            let fault =
-                |reason: String| TlsError::Roots { path: path.display().to_string(), reason };
+            let fault = |reason: String| TlsError::Roots {
+                key: ca_key,
+                path: path.display().to_string(),
+                reason,
+            };
             let certificates =
                 CertificateDer::pem_file_iter(path).map_err(|error| fault(error.to_string()))?;
             for certificate in certificates {
@@ -121,7 +138,7 @@ fn connector(
         .with_no_client_auth();
     config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     let name = ServerName::try_from(tls.server_name.clone())
-        .map_err(|_| TlsError::Name(tls.server_name.clone()))?;
+        .map_err(|_| TlsError::Name { key: name_key, name: tls.server_name.clone() })?;
     Ok((TlsConnector::from(Arc::new(config)), name))
 }
 

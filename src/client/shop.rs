@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::client::legacy::Client;
@@ -32,7 +32,7 @@ use pingora::lb::{Backend, Backends, LoadBalancer, discovery};
 use pingora::protocols::l4::socket::SocketAddr as LbAddress;
 
 use super::connect::{Connect, ShopStream, TlsError};
-use crate::config::{Upstream, UpstreamAddress, UpstreamProtocol};
+use crate::config::{LegName, Upstream, UpstreamAddress, UpstreamProtocol};
 
 /// May a request be sent twice?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,7 @@ pub struct Shop<B> {
     balancer: Arc<LoadBalancer<RoundRobin>>,
     next: AtomicUsize,
     connect: [Connect; 2],
+    authority: Option<HeaderValue>,
     settings: Upstream,
     body: std::marker::PhantomData<fn(B)>,
 }
@@ -127,7 +128,7 @@ struct Pools<B> {
 type Multiplexed<B> = Arc<tokio::sync::Mutex<Option<http2::SendRequest<B>>>>;
 
 thread_local! {
-    /// By the shop's id; a process has one shop, and a test a few.
+    /// By the shop's id; a worker has the one of its leg, and a test a few.
     static POOLS: RefCell<Vec<(u64, Box<dyn std::any::Any>)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -143,7 +144,7 @@ impl<B: ShopBody> Shop<B> {
             .addresses
             .iter()
             .enumerate()
-            .map(|(index, address)| prepare(index, address))
+            .map(|(index, address)| prepare(settings.leg, index, address))
             .collect::<Result<Arc<[Address]>, _>>()?;
         let backends = addresses
             .iter()
@@ -159,8 +160,8 @@ impl<B: ShopBody> Shop<B> {
         balancer.health_check_frequency = checked.then_some(settings.health_interval);
         let tls = settings.tls.as_ref();
         let connect = [
-            Connect::new(tls, false, settings.connect_timeout)?,
-            Connect::new(tls, true, settings.connect_timeout)?,
+            Connect::new(tls, settings.leg, false, settings.connect_timeout)?,
+            Connect::new(tls, settings.leg, true, settings.connect_timeout)?,
         ];
         Ok(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -168,6 +169,7 @@ impl<B: ShopBody> Shop<B> {
             balancer: Arc::new(balancer),
             next: AtomicUsize::new(0),
             connect,
+            authority: settings.authority.as_deref().and_then(|name| name.parse().ok()),
             settings: settings.clone(),
             body: std::marker::PhantomData,
         })
@@ -178,8 +180,17 @@ impl<B: ShopBody> Shop<B> {
         self.balancer.clone()
     }
 
-    /// The name and port of the first address: the `Host` of requests that came without one.
-    pub fn authority(&self) -> String {
+    /// What goes out as `Host`, if the client's own must not stay: what the settings say, else the name
+    /// and port of the first address where the client said none.
+    pub fn host(&self, client_names_one: bool) -> Option<HeaderValue> {
+        match &self.authority {
+            Some(authority) => Some(authority.clone()),
+            None if client_names_one => None,
+            None => HeaderValue::from_str(&self.first_authority()).ok(),
+        }
+    }
+
+    fn first_authority(&self) -> String {
         match self.addresses.first().map(|a| &a.address) {
             Some(UpstreamAddress::Tcp { host, port }) => format!("{host}:{port}"),
             Some(UpstreamAddress::Unix(_)) | None => "localhost".into(),
@@ -362,8 +373,10 @@ impl<B: ShopBody> Shop<B> {
 #[derive(Debug, thiserror::Error)]
 pub enum ShopSetupError {
     /// A host name without an address.
-    #[error("upstream.addresses: {address}: {reason}")]
+    #[error("{key}: {address}: {reason}")]
     Resolve {
+        /// The setting.
+        key: &'static str,
         /// As in the settings.
         address: String,
         /// What the resolver said.
@@ -374,9 +387,19 @@ pub enum ShopSetupError {
     Tls(#[from] TlsError),
 }
 
-fn prepare(index: usize, address: &UpstreamAddress) -> Result<Address, ShopSetupError> {
-    let fault = |address: String, reason: String| ShopSetupError::Resolve { address, reason };
+fn prepare(
+    leg: LegName,
+    index: usize,
+    address: &UpstreamAddress,
+) -> Result<Address, ShopSetupError> {
+    let key = leg.address_key();
+    let fault = |address: String, reason: String| ShopSetupError::Resolve { key, address, reason };
     let balanced = match address {
+        // Nothing is chosen where there is one address; and a Weaviate whose name cannot be resolved at
+        // the start must not keep the shop from being served.
+        UpstreamAddress::Tcp { port, .. } if leg != LegName::Shop => {
+            LbAddress::Inet((std::net::Ipv4Addr::UNSPECIFIED, *port).into())
+        }
         UpstreamAddress::Tcp { host, port } => {
             let name = format!("{host}:{port}");
             let resolved = (host.as_str(), *port)

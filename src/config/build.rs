@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Faults, Health, Identity, Join, Limits, Listen, ListenAddress, OwnPaths, RulesFile,
-    ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress, build_route,
+    ClientTls, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress, OwnPaths,
+    RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress,
+    build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -25,12 +26,14 @@ pub(super) fn settings(
 ) -> Settings {
     let mut check = Check { tree, problems };
     let files = Files { beside: file };
+    let upstream = Upstream {
+        silence: Duration::from_secs(raw.limits.reply_silence_seconds),
+        ..upstream(&raw.upstream, &files, &mut check)
+    };
     let settings = Settings {
         listen: listen(&raw.listen, &files, &mut check),
-        upstream: Upstream {
-            silence: Duration::from_secs(raw.limits.reply_silence_seconds),
-            ..upstream(&raw.upstream, &files, &mut check)
-        },
+        upstream: build_weaviate::has_shop(raw, tree).then_some(upstream),
+        weaviate: build_weaviate::weaviate(raw, &files, &mut check),
         identity: identity(raw, &files, &mut check),
         trust: trust(&raw.trust, &files, &mut check),
         routes: build_route::all(raw, &mut check),
@@ -51,6 +54,8 @@ pub(super) fn settings(
             products_per_profile_max: size(raw.store.products_per_profile_max),
             facets_per_profile_max: size(raw.store.facets_per_profile_max),
             recent_max: size(raw.store.recent_max),
+            orders_max: size(raw.store.orders_max),
+            orders_seconds: raw.store.orders_seconds,
         },
         shutdown: Shutdown {
             lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),
@@ -67,18 +72,18 @@ pub(super) fn settings(
 }
 
 /// Paths in a settings file start from its directory.
-struct Files<'a> {
+pub(super) struct Files<'a> {
     beside: Option<&'a str>,
 }
 
 impl Files<'_> {
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         let directory = self.beside.and_then(|file| std::path::Path::new(file).parent());
         directory.map_or_else(|| PathBuf::from(path), |directory| directory.join(path))
     }
 }
 
-fn size(number: u64) -> usize {
+pub(super) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
@@ -157,6 +162,8 @@ fn upstream(raw: &RawUpstream, files: &Files<'_>, check: &mut Check<'_>) -> Upst
         check.fault(&Path::of("upstream.tls.server_name"), fault);
     }
     Upstream {
+        leg: LegName::Shop,
+        authority: None,
         addresses: parsed.into_iter().map(|(address, _)| address).collect(),
         tls,
         protocol: raw.protocol,
@@ -278,13 +285,18 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
     }
 }
 
-/// No two ports may be the same, and the shop may not be ourselves.
+/// No two ports may be the same, and no upstream may be ourselves.
 fn ports(settings: &Settings, check: &mut Check<'_>) {
     let listen = Path::of("listen");
     let mut taken: Vec<(Path, SocketAddr)> = Vec::new();
-    let data = settings.listen.data.iter().enumerate().filter_map(|(number, address)| {
-        let ListenAddress::Tcp(address) = address else { return None };
-        Some((listen.key("data").item(number), *address))
+    let legs = settings.legs();
+    let data = legs.iter().flat_map(|leg| {
+        let key = Path::of(leg.upstream.leg.listen_key());
+        leg.listen.iter().enumerate().filter_map(move |(number, address)| {
+            let ListenAddress::Tcp(address) = address else { return None };
+            let shop = leg.upstream.leg == LegName::Shop;
+            Some((if shop { key.item(number) } else { key.clone() }, *address))
+        })
     });
     let own = [
         ("api", settings.listen.api),
@@ -298,17 +310,21 @@ fn ports(settings: &Settings, check: &mut Check<'_>) {
         }
         taken.push((key, address));
     }
-    for (number, address) in settings.upstream.addresses.iter().enumerate() {
-        let UpstreamAddress::Tcp { host, port } = address else { continue };
-        let host = if host == "localhost" { "127.0.0.1" } else { host };
-        let Ok(ip) = host.parse::<IpAddr>() else { continue };
-        let upstream = SocketAddr::new(ip, *port);
-        let loops = taken
-            .iter()
-            .find(|(_, own)| same_port(*own, upstream) && (own.ip() == ip || ip.is_loopback()));
-        if let Some((own, _)) = loops {
-            let fault = Fault::new(format!("{upstream} is our own {own}"), "the shop's address");
-            check.fault(&Path::of("upstream.addresses").item(number), fault);
+    for Upstream { leg, addresses, .. } in legs.iter().map(|leg| leg.upstream) {
+        let key = Path::of(leg.address_key());
+        for (number, address) in addresses.iter().enumerate() {
+            let UpstreamAddress::Tcp { host, port } = address else { continue };
+            let host = if host == "localhost" { "127.0.0.1" } else { host };
+            let Ok(ip) = host.parse::<IpAddr>() else { continue };
+            let upstream = SocketAddr::new(ip, *port);
+            let loops = taken
+                .iter()
+                .find(|(_, own)| same_port(*own, upstream) && (own.ip() == ip || ip.is_loopback()));
+            if let Some((own, _)) = loops {
+                let found = format!("{upstream} is our own {own}");
+                let key = if *leg == LegName::Shop { key.item(number) } else { key.clone() };
+                check.fault(&key, Fault::new(found, format!("the address of {}", leg.upstream())));
+            }
         }
     }
 }

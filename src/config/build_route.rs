@@ -10,7 +10,7 @@ use super::raw_route::{RawCondition, RawEvent, RawHitMap, RawPreset, RawRoute, R
 use super::words::{interaction, method, pointer, preset};
 use super::{
     Condition, EventRoute, Expected, HitMap, Mode, PathPattern, Pointer, Route, RouteKind,
-    SearchRoute, SortParameter, Source,
+    SearchRoute, SortParameter, Source, Wire,
 };
 use crate::yaml::{self, Check, Fault, Path, Problems, tree};
 
@@ -90,6 +90,15 @@ fn route(raw: &RawRoute, mode: Mode, key: &Path, check: &mut Check<'_>) -> Optio
     };
     let method = method.map_or(Some(None), |method| method.map(Some))?;
     let read = raw.read.unwrap_or_else(|| method.as_ref().is_some_and(http::Method::is_safe));
+    for (name, is_set) in raw.search.iter().flat_map(|search| {
+        [("window_size", search.window_size > 0), ("ask_also", !search.ask_also.is_empty())]
+    }) {
+        if is_set && !read {
+            // where the reply cannot be cut to what was asked for, that is asked for a second time
+            let found = format!("{name} on a route that may not be asked twice");
+            check.fault(&key.key("search").key(name), Fault::new(found, "read: true"));
+        }
+    }
     Some(Route { name: raw.name.clone(), method, path: path?, kind: kind?, learn: raw.learn, read })
 }
 
@@ -141,8 +150,35 @@ impl<'a, 't> At<'a, '_, 't> {
             );
         }
         let only_if = self.conditions(&raw.only_if);
+        let is_name = |name: &&String| {
+            let plain = name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+            plain && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+        };
+        for (number, name) in raw.ask_also.iter().enumerate() {
+            let key = self.key.key("ask_also").item(number);
+            if raw.wire == Wire::Json {
+                let fault = Fault::new("properties on a route of json", "none: its shop has none");
+                self.check.fault(&key, fault);
+            } else if !is_name(&name) {
+                let fault = Fault::new(format!("found \"{name}\""), "a property's name");
+                self.check.fault(&key, fault);
+            }
+        }
+        match (raw.wire, raw.window_size, &raw.limit) {
+            (Wire::Json, 1.., None) => {
+                let fault = Fault::new("missing key beside window_size", "a JSON Pointer");
+                self.fault("limit", fault.suggest("/limit".to_owned()));
+            }
+            (Wire::Graphql | Wire::Grpc | Wire::Rest, _, Some(_)) => {
+                self.fault("limit", Fault::new("found a pointer", "none: the wire has a place"));
+            }
+            _ => {}
+        }
         let mut place = self.below("hits");
         let mut hits = place.hit_map(&raw.hits);
+        if raw.wire == Wire::Json && raw.window_size > 0 && hits.at.is_plural() {
+            place.fault("at", Fault::new("several lists beside window_size", "one list"));
+        }
         if let (None, Some(at)) = (&raw.hits.at, raw.wire.lists()) {
             hits.at = pointer(at).unwrap_or_default();
         }
@@ -155,6 +191,9 @@ impl<'a, 't> At<'a, '_, 't> {
         RouteKind::Search(Box::new(SearchRoute {
             mode: raw.mode.unwrap_or(mode),
             wire: raw.wire,
+            window_size: u32::try_from(raw.window_size).unwrap_or(u32::MAX),
+            limit: self.pointer("limit", raw.limit.as_ref()),
+            ask_also: raw.ask_also.clone(),
             query,
             sort,
             upstream: raw.upstream,

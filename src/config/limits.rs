@@ -65,7 +65,7 @@ pub struct Faults {
 /// What readiness means.
 #[derive(Clone, Copy, Debug)]
 pub struct Health {
-    /// Not ready while the shop accepts no connection.
+    /// Not ready while the shop accepts no connection; without a shop, while Weaviate does not.
     pub ready_needs_upstream: bool,
 }
 

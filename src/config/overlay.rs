@@ -3,6 +3,7 @@
 //! `LEAFRANK_LIMITS__HOLD_MS=200` sets `limits.hold_ms`: two underscores go one section down. A
 //! value is read as YAML where the key wants a number, a flag or a map, taken as it is where the
 //! key wants text, and split at commas where it wants a list of text and does not look like one.
+//! `WEAVIATE_URL`, as Weaviate's own users call it, sets `weaviate.url` where no other variable does.
 //! Out: the tree with the values in it, each placed at its variable, and who set which key.
 
 use std::collections::BTreeMap;
@@ -14,6 +15,10 @@ use crate::yaml::shape::{self, Kind, Shape};
 use crate::yaml::{Fault, Node, Path, Place, Problems, Value, nearest, tree};
 
 const PREFIX: &str = "LEAFRANK_";
+
+/// A variable that is not ours and sets `weaviate.url`; empty, as many a compose file has it, it does
+/// not count.
+pub const WEAVIATE_URL: &str = "WEAVIATE_URL";
 
 /// Variables of the command line's own, which name no setting.
 const NOT_SETTINGS: [&str; 3] = ["LEAFRANK_CONFIG", "LEAFRANK_LOG", "LEAFRANK_BLESS"];
@@ -35,7 +40,11 @@ pub(super) fn apply(
         .flags
         .iter()
         .map(|(key, value)| (Origin::Flag, format!("flag {key}"), key.clone(), value.as_str()));
-    for (origin, name, key, value) in variables.chain(flags) {
+    let weaviate =
+        text.environment.get(WEAVIATE_URL).filter(|url| !url.trim().is_empty()).map(|url| {
+            (Origin::Environment, WEAVIATE_URL.to_owned(), "weaviate.url".to_owned(), url.as_str())
+        });
+    for (origin, name, key, value) in weaviate.into_iter().chain(variables).chain(flags) {
         let place = Place::whole(&name);
         match setting(schema, &key, value, &place, problems) {
             Ok(node) => {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::raw::RawSettings;
-use super::{Effective, Origin, Settings, build, overlay};
+use super::{Effective, Origin, Settings, build, build_weaviate, overlay};
 use crate::types::problem::Problem;
 use crate::yaml::{self, Node, Path, Problems, shape, tree};
 
@@ -22,7 +22,7 @@ pub struct SettingsText<'a> {
     pub file: Option<&'a str>,
     /// The file's text; empty: every key has its default.
     pub text: &'a str,
-    /// Variables of the process; those that begin with `LEAFRANK_` count.
+    /// Variables of the process; those that begin with `LEAFRANK_` count, and [`super::WEAVIATE_URL`].
     pub environment: &'a BTreeMap<String, String>,
     /// Keys and values of flags: `("limits.hold_ms", "200")`.
     pub flags: &'a [(String, String)],
@@ -39,7 +39,8 @@ impl Settings {
         let mut tree = tree::parse(text.file.unwrap_or("settings"), text.text, &mut problems);
         let written = tree.clone();
         let overlaid = overlay::apply(&mut tree, &schema, text, &mut problems);
-        let raw: RawSettings = yaml::read(&tree, &schema, &mut problems);
+        let mut raw: RawSettings = yaml::read(&tree, &schema, &mut problems);
+        build_weaviate::add_preset(&mut raw, &tree);
         let effective = effective(&raw, &schema, &written, &overlaid);
         let mut settings = build::settings(&raw, text.file, &tree, &mut problems);
         settings.effective = effective;

@@ -16,6 +16,8 @@ section! {
         listen: RawListen = RawListen::default(),
         /// The shop.
         upstream: RawUpstream = RawUpstream::default(),
+        /// A Weaviate, beside the shop or alone.
+        weaviate: RawWeaviate = RawWeaviate::default(),
         /// Who is who.
         identity: RawIdentity = RawIdentity::default(),
         /// Whose word counts.
@@ -127,6 +129,33 @@ section! {
         server_name: Option<String> = None,
         /// Extra trusted roots, a PEM file; null = the public web's.
         ca: Option<String> = None,
+    }
+}
+
+section! {
+    /// A Weaviate, beside the shop or alone.
+    RawWeaviate {
+        /// `https://my-cluster.weaviate.cloud`, `http://weaviate:8080`, or null; also `WEAVIATE_URL`.
+        #[schemars(length(min = 1))]
+        url: Option<String> = None,
+        /// Its gRPC port; null = where Weaviate's own clients look for it.
+        #[schemars(length(min = 1))]
+        grpc_url: Option<String> = None,
+        /// Where clients of its REST and GraphQL find us.
+        http: String = "127.0.0.1:8082".into(),
+        /// Where clients of its gRPC find us.
+        grpc: String = "127.0.0.1:50052".into(),
+        /// Trusted roots instead of the public web's, a PEM file.
+        ca: Option<String> = None,
+        /// Milliseconds to connect.
+        #[schemars(range(min = 1, max = 60_000))]
+        connect_timeout_ms: u64 = 2_000,
+        /// Milliseconds until the reply's head.
+        #[schemars(range(min = 1, max = 3_600_000))]
+        response_timeout_ms: u64 = 180_000,
+        /// Milliseconds after which an idle connection is closed.
+        #[schemars(range(min = 1, max = 3_600_000))]
+        idle_timeout_ms: u64 = 55_000,
     }
 }
 
@@ -267,7 +296,7 @@ section! {
 section! {
     /// What readiness means.
     RawHealth {
-        /// `/readyz` says 503 while the shop accepts no connection.
+        /// `/readyz` says 503 while the shop (without one: Weaviate) accepts no connection.
         ready_needs_upstream: bool = true,
     }
 }
@@ -300,6 +329,12 @@ section! {
         /// Shoppers whose last lists are remembered.
         #[schemars(range(min = 1, max = 10_000_000))]
         recent_max: u64 = 100_000,
+        /// Widened searches whose order is remembered for their further pages.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        orders_max: u64 = 10_000,
+        /// Seconds for which it is.
+        #[schemars(range(min = 1, max = 86_400))]
+        orders_seconds: u64 = 300,
     }
 }
 

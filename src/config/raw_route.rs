@@ -48,6 +48,16 @@ section! {
         mode: Option<Mode> = None,
         /// How requests and replies are written: json, or Weaviate's graphql, grpc, rest.
         wire: Wire = Wire::Json,
+        /// Hits to ask the shop for where a request asks for fewer: those that taste may lift onto the
+        /// page. The reply is cut to what was asked for. 0 = never more than was asked for.
+        #[schemars(range(min = 0, max = 10_000))]
+        window_size: u64 = 0,
+        /// Where a request of JSON names its page's length, as a JSON Pointer into its body; Weaviate's
+        /// wires have a place of their own. Needed where `window_size` is set.
+        limit: Option<String> = None,
+        /// Properties that Weaviate is asked for beside those that a search asks for: the product's key,
+        /// or what taste needs. They are taken out of the reply again.
+        ask_also: Vec<String> = Vec::new(),
         /// Where the query is; the first that yields one wins.
         query: Vec<String> = Vec::new(),
         /// Parameters by which a caller chooses an order.

@@ -111,6 +111,8 @@ reasons! {
     Memory: "memory", Some(Stage::Allowed), Some("limits.memory_bytes_max");
     /// Our own faults switched the route off.
     Tripped: "tripped", Some(Stage::Allowed), Some("POST /routes/{name}/on, once its faults are mended");
+    /// An earlier page of this search went out in the upstream's order: so does this one.
+    Frozen: "frozen", Some(Stage::Allowed), Some("store.orders_seconds");
     /// Nothing in the list is about the query, so nothing is a reason to move anything.
     OffTopic: "off_topic", Some(Stage::Changed), Some("routes[].search.query");
     /// The ranking is the upstream's order.

@@ -3,12 +3,14 @@
 //! In: the body, plain. Out: the body with its hits moved, and the lists as the shopper sees them.
 //! Every list of the reply is ranked by itself, within one budget for all of them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::explain::Explained;
 use super::fail_open::FailOpen;
+use super::frozen::{Order, as_frozen};
 use super::funnel::Seen;
 use super::{Looked, Personalizer, Reranked, Search, annotate};
 use crate::config::{Mode, Wire};
@@ -17,15 +19,42 @@ use crate::rules::Rules;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
 use crate::types::product::{Axis, ProductFacts};
-use crate::wire::{Doubt, HitList, HitView, Move, Reply, rewrite};
+use crate::wire::weaviate::grpc;
+use crate::wire::{Doubt, HitList, HitView, Move, Pointer, Reply, remove_member, rewrite};
 
 /// One list of a reply, ranked.
 pub(super) struct Ranked<'r, 'a> {
     pub(super) list: &'r HitList<'a>,
     pub(super) facts: Vec<Arc<ProductFacts>>,
     pub(super) ranking: Ranking,
+    /// What is shown of it, where that is a page of a wider window.
+    page: Option<Cut>,
     /// Empty unless it was wanted.
     pub(super) explained: Vec<Explained>,
+}
+
+/// A page cut out of a window.
+pub(super) struct Cut {
+    /// The window's hits (old positions), those of the page first.
+    order: Vec<u32>,
+    /// Hits on the page.
+    keep: usize,
+    /// Hits on the page that the upstream has elsewhere.
+    moved: usize,
+}
+
+impl Cut {
+    /// Cuts `page` from the leading `shown` hits of `order`.
+    fn of(order: &[u32], shown: usize, page: Range<usize>) -> Self {
+        let end = page.end.min(shown);
+        let page = page.start.min(end)..end;
+        let mut first = order[page.clone()].to_vec();
+        let keep = first.len();
+        let moved = page.clone().zip(&first).filter(|(slot, old)| *slot != **old as usize).count();
+        first.extend_from_slice(&order[..page.start]);
+        first.extend_from_slice(&order[page.end..]);
+        Self { order: first, keep, moved }
+    }
 }
 
 /// How lists are ranked this time.
@@ -37,14 +66,24 @@ pub(super) struct Pass<'a> {
 
 impl<'r, 'a> Ranked<'r, 'a> {
     pub(super) fn movement(&self) -> Move<'_, 'a> {
+        if let Some(Cut { order, keep, .. }) = &self.page {
+            return Move { list: self.list, order, keep: *keep };
+        }
         let keep = self.ranking.order.len() - self.ranking.removed.len();
         Move { list: self.list, order: &self.ranking.order, keep }
     }
 
+    fn moved(&self) -> usize {
+        self.page.as_ref().map_or_else(|| self.ranking.moved(), |page| page.moved)
+    }
+
     fn shown(&self, personalizer: &Personalizer, search: &Search, natural: bool) -> ShownList {
-        let keep = self.movement().keep;
-        let order = self.ranking.order.iter().take(keep);
-        let keys = order.filter_map(|old| self.facts.get(*old as usize)).map(|facts| facts.key);
+        let Move { order, keep, .. } = self.movement();
+        let keys = order
+            .iter()
+            .take(keep)
+            .filter_map(|old| self.facts.get(*old as usize))
+            .map(|facts| facts.key);
         ShownList::new(personalizer.clock.now(), search.id, natural, keys)
     }
 }
@@ -55,6 +94,11 @@ impl Search {
         let mut reply = self.plan.hits.decode(body)?;
         if let Some(searches) = &self.searches {
             reply.lists.retain(|list| searches.allow(list));
+            // a list that holds more than was asked for must be brought back to that
+            let unread = reply.skipped.iter().find(|skipped| searches.is_rewritten(&skipped.at));
+            if let (Some(unread), Some(_)) = (unread, self.rewritten()) {
+                return Err(FailOpen::Doubt(unread.doubt));
+            }
             if reply.lists.is_empty() {
                 return Err(FailOpen::Doubt(Doubt::NoHits));
             }
@@ -62,10 +106,47 @@ impl Search {
         Ok(reply)
     }
 
+    /// The properties that are to be taken out of a list's hits again.
+    fn added(&self, list: &HitList<'_>) -> &[String] {
+        match (&self.searches, self.rewritten()) {
+            (Some(searches), Some(_)) => searches.added(list),
+            _ => &[],
+        }
+    }
+
     /// The query of one list of the reply.
     fn query_of(&self, list: &HitList<'_>) -> &str {
         let own = self.searches.as_ref().and_then(|searches| searches.query(list));
         own.unwrap_or(&self.query)
+    }
+}
+
+impl Search {
+    /// The body with its lists in their new orders, cut to what was asked for.
+    fn written(&self, body: &[u8], lists: &[Ranked<'_, '_>]) -> Result<Vec<u8>, Doubt> {
+        if let (Wire::Grpc, Some(_), [one]) = (self.wire(), self.rewritten(), lists) {
+            // the lengths around the list change with it
+            let kept = one.movement();
+            let stripped =
+                grpc::Stripped { score: false, properties: self.added(one.list).to_vec() };
+            return grpc::cut(body, one.list, kept.order, 0..kept.keep, &stripped);
+        }
+        let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
+        let mut edits = Vec::new();
+        for one in lists {
+            for key in self.added(one.list) {
+                for hit in &one.list.hits {
+                    let properties = match self.wire() {
+                        Wire::Rest => hit.json().get(&Pointer(vec!["properties".to_owned()]))?,
+                        Wire::Json | Wire::Graphql | Wire::Grpc => Some(hit.json()),
+                    };
+                    edits.extend(
+                        properties.map(|all| remove_member(all, key)).transpose()?.flatten(),
+                    );
+                }
+            }
+        }
+        rewrite(body, &moves, &edits)
     }
 }
 
@@ -84,22 +165,22 @@ impl Personalizer {
         }
         let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
-        let moved: usize = lists.iter().map(|one| one.ranking.moved()).sum();
-        let stays = lists.iter().all(|one| one.ranking.is_identity());
+        let moved: usize = lists.iter().map(Ranked::moved).sum();
+        let stays =
+            search.rewritten().is_none() && lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
             (Mode::Annotate, _) if search.wire() == Wire::Json => {
                 Some(annotate::annotated(body, &lists, budget.spent_us())?)
             }
             (_, true) => None,
-            (_, false) => {
-                let moves: Vec<_> = lists.iter().map(Ranked::movement).collect();
-                Some(rewrite(body, &moves, &[])?)
-            }
+            (_, false) => Some(search.written(body, &lists)?),
         };
         let spent_us = budget.spent_us();
         self.metrics.rank_seconds.observe(spent_us as f64 / 1e6);
         if out.is_some() {
-            search.leg.moved();
+            if moved > 0 {
+                search.role.moved();
+            }
             self.metrics.hits_moved.inc_by(moved as u64);
             self.metrics.reranked.with_label_values(&[search.route()]).inc();
         }
@@ -141,7 +222,7 @@ impl Personalizer {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
         }
-        let natural_order = search.leg.is_natural();
+        let natural_order = search.role.is_natural();
         looked.shown.extend(natural.into_iter().map(|facts| {
             let keys = facts.into_iter().map(|facts| facts.key);
             ShownList::new(self.clock.now(), search.id, natural_order, keys)
@@ -177,9 +258,37 @@ impl Personalizer {
                 true => self.explained(list, &request, &ranking),
                 false => Vec::new(),
             };
-            lists.push(Ranked { list, facts, ranking, explained });
+            let page = self.page(search, list, &facts, &ranking);
+            lists.push(Ranked { list, facts, ranking, page, explained });
         }
         Ok(lists)
+    }
+
+    /// What is shown of a list that is a wider window: the first page is cut from the order of now,
+    /// the others from what the first one was cut from.
+    fn page(
+        &self,
+        search: &Search,
+        list: &HitList<'_>,
+        facts: &[Arc<ProductFacts>],
+        ranking: &Ranking,
+    ) -> Option<Cut> {
+        search.rewritten()?;
+        let page = search.searches.as_ref()?.page(list)?;
+        let key = search.key_of(page)?;
+        let now_us = self.clock.monotonic_us();
+        let kept = if page.first > 0 { self.orders.of(key, now_us) } else { None };
+        if let Some(Order::Ranked(frozen)) = kept {
+            let keys: Vec<_> = facts.iter().map(|facts| facts.key).collect();
+            let order = as_frozen(&keys, &frozen);
+            let shown = order.len();
+            return Some(Cut::of(&order, shown, page.range()));
+        }
+        let shown = ranking.order.len() - ranking.removed.len();
+        let keys = ranking.order.iter().take(shown).filter_map(|old| facts.get(*old as usize));
+        let keys = keys.map(|facts| facts.key).collect();
+        self.orders.keep(key, Order::Ranked(keys), now_us);
+        Some(Cut::of(&ranking.order, shown, page.range()))
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.

@@ -7,12 +7,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use http::header;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::breaker::Breaker;
 use super::fail_open::FailOpen;
-use super::{Leg, Personalizer, SearchPlan, Searches, order};
+use super::frozen::{Key, Order};
+use super::searches::Page;
+use super::{Personalizer, Role, SearchPlan, Searches, order};
 use crate::config::source::{Ask, first};
 use crate::config::{Mode, RouteKind, Wire};
 use crate::identity::Identity;
@@ -63,7 +66,9 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     pub(super) searches: Option<Arc<Searches>>,
-    pub(super) leg: Leg,
+    pub(super) role: Role,
+    /// The request for more than the caller asked for.
+    rewritten: Option<Bytes>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -100,7 +105,7 @@ impl Search {
 
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
-        self.shopper.filter(|_| self.plan.learn && !self.leg.taught_in_front())
+        self.shopper.filter(|_| self.plan.learn && !self.role.taught_in_front())
     }
 
     /// What hears of our faults on this route.
@@ -110,12 +115,22 @@ impl Search {
 
     /// Its list rests on one that was moved for its shopper behind the shop.
     pub fn rests_on_moved(&self) -> bool {
-        self.leg.rests_on_moved()
+        self.role.rests_on_moved()
     }
 
     /// What the order depends on, for the reply's `ETag`.
     pub fn tag(&self) -> Tag {
         self.tag
+    }
+
+    /// The request for more than the caller asked for, where the reply will be cut to that.
+    pub fn rewritten(&self) -> Option<&Bytes> {
+        self.rewritten.as_ref()
+    }
+
+    /// Under which the order of this page's search is kept.
+    pub(super) fn key_of(&self, page: Page) -> Option<Key> {
+        Some(Key::of(self.shopper?, &self.plan.name, page.fingerprint, page.window))
     }
 
     /// The search's name.
@@ -142,7 +157,8 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             searches: None,
-            leg: Leg::Alone,
+            role: Role::Alone,
+            rewritten: None,
             treatment: Treatment::Rank,
             known: true,
             explained: asked.explain,
@@ -159,7 +175,7 @@ impl Personalizer {
         if asked.barred.is_some() || asked.unread {
             return;
         }
-        match Searches::of(route.wire, path, ask.headers, ask.body) {
+        match Searches::of(route, path, ask) {
             Ok(searches) => asked.searches = searches.map(Arc::new),
             Err(doubt) => asked.barred = Some(FailOpen::Doubt(doubt)),
         }
@@ -186,7 +202,8 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             searches: asked.searches.clone(),
-            leg: Leg::Alone,
+            role: Role::Alone,
+            rewritten: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             explained: asked.explain,
@@ -199,6 +216,7 @@ impl Personalizer {
             Some(why) => Treatment::Pass(why),
             None => self.treat(&mut search, identity),
         };
+        self.widen(&mut search, ask);
         Some(search)
     }
 
@@ -217,10 +235,8 @@ impl Personalizer {
             () if search.mode == Mode::Off && !plan.learn => Some(FailOpen::Off),
             () if asked.unread => Some(FailOpen::RequestNotRead),
             () if ask.headers.contains_key(header::RANGE) => Some(FailOpen::Range),
-            () => match &search.searches {
-                Some(searches) => searches.barred(),
-                None => order::is_chosen(&plan.route.sort, ask).then_some(FailOpen::SortChosen),
-            },
+            () if plan.route.wire != Wire::Json => search.searches.as_ref()?.barred(),
+            () => order::is_chosen(&plan.route.sort, ask).then_some(FailOpen::SortChosen),
         }
     }
 
@@ -253,6 +269,39 @@ impl Personalizer {
         let version = profile.map_or(0, |profile| profile.version);
         search.tag = self.tag(search.shopper, version, &rules);
         Treatment::Rank
+    }
+
+    /// Writes the request for the whole window, where the page is cut from one; where it is not, the
+    /// further pages of this search will not be either.
+    fn widen(&self, search: &mut Search, ask: &Ask<'_>) {
+        let Some(searches) = search.searches.clone() else { return };
+        let now_us = self.clock.monotonic_us();
+        let order = |page: Page| self.orders.of(search.key_of(page)?, now_us);
+        // what began in the shop's order goes on in it
+        let natural =
+            searches.pages().any(|page| page.first > 0 && order(page) == Some(Order::Natural));
+        if search.treatment == Treatment::Rank && !natural {
+            match searches.rewritten(ask) {
+                Ok(body) => search.rewritten = body.map(Bytes::from),
+                Err(doubt) => search.treatment = Treatment::Pass(FailOpen::Doubt(doubt)),
+            }
+        } else if natural {
+            search.treatment = Treatment::Look(FailOpen::Frozen);
+        }
+        if search.rewritten.is_none() {
+            self.stays_natural(search);
+        }
+    }
+
+    /// A page of this search goes out in the shop's order: those that follow will too.
+    pub fn stays_natural(&self, search: &Search) {
+        let now_us = self.clock.monotonic_us();
+        for page in search.searches.iter().flat_map(|searches| searches.pages()) {
+            let Some(key) = search.key_of(page) else { continue };
+            if page.first == 0 || self.orders.of(key, now_us).is_none() {
+                self.orders.keep(key, Order::Natural, now_us);
+            }
+        }
     }
 
     /// A fixed share of sessions always gets the upstream's order, so that something unbiased is

@@ -50,6 +50,13 @@ impl Pipeline {
     ) -> Response<ReplyBody> {
         let method = outgoing.head.method.clone();
         let translated = ready_request(&mut outgoing.head.headers, &search);
+        if let Some(body) = search.rewritten() {
+            let wide = outgoing.with_body(body.clone());
+            return match self.cut_from(&search, wide, hop, repeat).await {
+                Ok(page) => page,
+                Err(why) => self.passed_after(&search, why, outgoing, hop).await,
+            };
+        }
         let reply = match self.forward(outgoing, hop, repeat).await {
             Ok(reply) => reply,
             Err(own) => return own,
@@ -74,10 +81,50 @@ impl Pipeline {
                 Err((why, body)) => (why, body),
             },
         };
+        self.tell(&search, why, &mut parts.headers);
+        Response::from_parts(parts, body)
+    }
+
+    /// Asks for a whole window and cuts the page from it. `Err` is why the page must be asked for
+    /// by itself: what was asked for beyond it must never reach a client.
+    async fn cut_from(
+        &self,
+        search: &Search,
+        wide: Outgoing,
+        hop: Hop,
+        repeat: Repeat,
+    ) -> Result<Response<ReplyBody>, FailOpen> {
+        let reply = self.forward(wide, hop, repeat).await.map_err(|_| FailOpen::Status)?;
+        let (mut parts, body) = reply.into_parts();
+        match self.rank(search, &mut parts, body).await {
+            Ok(moved) => Ok(Response::from_parts(parts, moved)),
+            Err((why, _)) => Err(why),
+        }
+    }
+
+    /// Asks for the page itself, in the shop's order; so will the pages after it be.
+    async fn passed_after(
+        &self,
+        search: &Search,
+        why: FailOpen,
+        outgoing: Outgoing,
+        hop: Hop,
+    ) -> Response<ReplyBody> {
+        self.personalizer.stays_natural(search);
+        let reply = match self.forward(outgoing, hop, Repeat::Once).await {
+            Ok(reply) => reply,
+            Err(own) => return own,
+        };
+        let (mut parts, body) = reply.into_parts();
+        self.tell(search, why, &mut parts.headers);
+        Response::from_parts(parts, ReplyBody::stream(VecDeque::new(), body))
+    }
+
+    /// Counts why a search was answered with the shop's bytes, and says so.
+    fn tell(&self, search: &Search, why: FailOpen, headers: &mut HeaderMap) {
         self.metrics.bypass.with_label_values(&[search.route(), why.label()]).inc();
         why.limit().into_iter().for_each(|limit| self.limit_hits.hit(limit));
-        respond::bypassed(&mut parts.headers, why, search.is_explained().then(|| search.id()));
-        Response::from_parts(parts, body)
+        respond::bypassed(headers, why, search.is_explained().then(|| search.id()));
     }
 
     /// Holds the reply and ranks it. `Err` is the reason and the original body.
@@ -184,7 +231,7 @@ impl Pipeline {
         body.teed(bytes_max, move |copy| {
             // Nothing depends on this look: a reply that cannot be read teaches nothing.
             let looked = shielded(search.breaker(), FailOpen::Panic, || {
-                personalizer.look(&search, &*packing.unpacked(&copy, bytes_max)?)
+                personalizer.look(&search, &packing.unpacked(&copy, bytes_max)?)
             });
             let ending = match looked {
                 Err(unreadable) => unread(unreadable),

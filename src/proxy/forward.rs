@@ -33,6 +33,15 @@ impl Outgoing {
         Self { head, body: RequestBody::whole(body), cut: CutFlag::default() }
     }
 
+    /// The same request with another body, wholly in memory.
+    pub(super) fn with_body(&self, body: Bytes) -> Self {
+        let mut head = self.head.clone();
+        if head.headers.contains_key(header::CONTENT_LENGTH) {
+            head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        Self::whole(head, Some(body))
+    }
+
     /// A body that streams through.
     pub(super) fn streamed(head: Box<Parts>, body: Incoming, limits: &Limits) -> Self {
         Self::ahead(head, VecDeque::new(), body, limits, Instant::now())
@@ -73,9 +82,7 @@ impl Pipeline {
         if let Some(protocol) = upgrade {
             framing::switch_to(&mut head.headers, protocol);
         }
-        if !carried.host
-            && let Ok(host) = HeaderValue::from_str(&self.shop.authority())
-        {
+        if let Some(host) = self.shop.host(carried.host) {
             head.headers.insert(header::HOST, host);
         }
         if !carried.traceparent {

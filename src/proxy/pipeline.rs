@@ -215,10 +215,10 @@ impl Pipeline {
         if asked.barred.is_none() {
             self.observer.arrived(&identity);
         }
-        let (identity, leg) = self.personalizer.join(matched, ask, asked, identity);
+        let (identity, role) = self.personalizer.join(matched, ask, asked, identity);
         match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => {
-                let search = self.personalizer.seat(search, leg, ask, (asked, &identity));
+                let search = self.personalizer.seat(search, role, ask, (asked, &identity));
                 Purpose::Search(Box::new(search))
             }
             None if asked.barred.is_some() => Purpose::Event(None),

@@ -106,6 +106,8 @@ mod tests {
             products_per_profile_max: 10,
             facets_per_profile_max: 10,
             recent_max: 2,
+            orders_max: 2,
+            orders_seconds: 1,
         })
     }
 

@@ -80,8 +80,8 @@ pub struct Metrics {
     pub memory_limit: IntGauge,
     /// Connections of the data port.
     pub connections: IntGauge,
-    /// Does the shop accept connections?
-    pub upstream_up: IntGauge,
+    /// Does the leg's upstream accept connections?
+    pub upstream_up: IntGaugeVec,
     /// Requests being served.
     pub in_flight: IntGauge,
     /// Profiles in memory.
@@ -138,8 +138,8 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_connections", "Connections of the data port.", &[]),
     (
         "leafrank_upstream_up",
-        "1 while the shop accepts connections; always 1 where readiness does not need it.",
-        &[],
+        "1 while the leg's upstream accepts connections; always 1 where readiness needs none.",
+        &["leg"],
     ),
     ("leafrank_in_flight_requests", "Requests being served.", &[]),
     ("leafrank_profiles", "Profiles in memory.", &[]),
@@ -238,7 +238,7 @@ impl Metrics {
             memory: b.gauge()?,
             memory_limit: b.gauge()?,
             connections: b.gauge()?,
-            upstream_up: b.gauge()?,
+            upstream_up: b.gauges()?,
             in_flight: b.gauge()?,
             profiles: b.gauge()?,
             products: b.gauge()?,

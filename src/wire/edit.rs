@@ -69,6 +69,29 @@ pub fn set_member(object: Json<'_>, member: Member<'_>) -> Result<Option<Edit>, 
     }
 }
 
+/// Takes a member out of an object, with the comma beside it; nothing when it is not there, or when
+/// `object` is none.
+///
+/// # Errors
+/// [`Doubt::DuplicateKey`] when the key is there twice.
+pub fn remove_member(object: Json<'_>, key: &str) -> Result<Option<Edit>, Doubt> {
+    let members = object.members();
+    let mut same = members.iter().enumerate().filter(|(_, (name, _))| name == key);
+    let Some((position, (_, value))) = same.next() else { return Ok(None) };
+    if same.next().is_some() {
+        return Err(Doubt::DuplicateKey);
+    }
+    let before = position.checked_sub(1).and_then(|before| members.get(before));
+    let start = before.map_or(object.span().start + 1, |(_, value)| value.span().end);
+    let behind = value.span().end - object.span().start;
+    let comma = match (before, members.len()) {
+        // the first of several takes the comma behind it
+        (None, 2..) => object.raw().get(behind..).and_then(|rest| rest.find(',')).map(|at| at + 1),
+        _ => Some(0),
+    };
+    edit(start..value.span().end + comma.ok_or(Doubt::NotJson)?, String::new()).map(Some)
+}
+
 /// Moves lists, appends members to hits that lack them, and sets members of objects elsewhere.
 ///
 /// A hit that has the key, and a pointer that leads to no object, are left as they are. At most one
@@ -111,6 +134,25 @@ mod tests {
     fn map() -> HitMap {
         let at = Pointer::parse("/products").unwrap();
         HitMap { at, id: Pointer::parse("/sku").unwrap(), ..HitMap::default() }
+    }
+
+    #[test]
+    fn a_member_that_is_taken_out_leaves_an_object_without_it() {
+        for (body, key, left) in [
+            (r#"{"a":1,"b":[2,3],"c":"x,y"}"#, "a", r#"{"b":[2,3],"c":"x,y"}"#),
+            (r#"{"a":1,"b":[2,3],"c":"x,y"}"#, "b", r#"{"a":1,"c":"x,y"}"#),
+            (r#"{"a":1,"b":[2,3],"c":"x,y"}"#, "c", r#"{"a":1,"b":[2,3]}"#),
+            (r#"{ "a" : 1 , "b" : 2 }"#, "a", r#"{ "b" : 2 }"#),
+            (r#"{"a":{"a":1}}"#, "a", "{}"),
+        ] {
+            let edit = remove_member(Json::parse(body.as_bytes()).unwrap(), key).unwrap().unwrap();
+            let out = rewrite(body.as_bytes(), &[], &[edit]).unwrap();
+            assert_eq!(std::str::from_utf8(&out), Ok(left), "{body} without {key}");
+        }
+        let none = Json::parse(br#"{"a":1}"#).unwrap();
+        assert_eq!(remove_member(none, "b"), Ok(None));
+        let twice = Json::parse(br#"{"a":1,"a":2}"#).unwrap();
+        assert_eq!(remove_member(twice, "a"), Err(Doubt::DuplicateKey));
     }
 
     const SCORE: Member<'_> = Member { key: "_personalization_score", value: "0.123" };

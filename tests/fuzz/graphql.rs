@@ -79,7 +79,7 @@ impl Maker<'_, '_> {
         let query = self.choices.pick(&["", "query", "query Q"]);
         self.token(query);
         self.token("{");
-        if self.choices.next() % 4 == 0 {
+        if self.choices.next().is_multiple_of(4) {
             self.token("Aggregate{P(limit:3){topOccurrences(limit:3){value}}}");
         }
         self.word("Get");
@@ -104,8 +104,8 @@ impl Maker<'_, '_> {
         for turn in 0..4 {
             match (first + turn) % 4 {
                 0 => self.operator(),
-                1 if self.choices.next() % 4 > 0 => self.number("limit"),
-                2 if self.choices.next() % 2 > 0 => self.number("offset"),
+                1 if !self.choices.next().is_multiple_of(4) => self.number("limit"),
+                2 if !self.choices.next().is_multiple_of(2) => self.number("offset"),
                 _ => {
                     let decoy = self.choices.pick(&DECOYS[turn..turn + 1]);
                     self.word(decoy);
@@ -210,7 +210,7 @@ fn widens(body: &[u8]) {
 fn documents_say_what_their_maker_meant_and_only_digits_are_rewritten() {
     bolero::check!().with_test_time(fuzz_time()).for_each(|bytes: &[u8]| {
         let mut choices = Choices::new(bytes);
-        let batch = choices.next() % 3 == 0;
+        let batch = choices.next().is_multiple_of(3);
         let mut maker = Maker { choices: &mut choices, text: String::new(), meant: Vec::new() };
         maker.document(if batch { "/1" } else { "" });
         let Maker { text, meant, .. } = maker;

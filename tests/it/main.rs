@@ -41,5 +41,7 @@ mod visible;
 mod weaviate;
 mod weaviate_clients;
 mod weaviate_joined;
+mod weaviate_legs;
 mod weaviate_ranked;
 mod weaviate_streams;
+mod weaviate_window;

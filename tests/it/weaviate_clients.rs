@@ -2,6 +2,7 @@
 //! page and iterate, and parse every answer.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::harness::sidecar::free_ports;
-use crate::harness::weaviate::{Front, Small, clients};
-use crate::harness::{Sidecar, fixtures};
+use crate::harness::weaviate::{Front, Legs, Small, clients};
+use crate::harness::{Answer, Shop, Sidecar, fixtures};
 
 /// No client's run takes longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -18,14 +19,17 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 
 /// What the client said, run before a small Weaviate behind two sidecars; and that Weaviate.
-async fn driven(mut client: Command) -> Option<(Value, Small)> {
+async fn driven(client: Command) -> Option<(Value, Small)> {
     let small = Small::start().await?;
     let front = Front::before(small.http, small.grpc, "mode: on").await;
-    let ports = [front.http.data, front.grpc.data].map(|address| address.port().to_string());
-    client.args(ports).arg("u42");
+    Some((said_at([front.http.data, front.grpc.data], client).await, small))
+}
+
+/// What the client said of what answers at these two addresses.
+async fn said_at(addresses: [SocketAddr; 2], mut client: Command) -> Value {
+    client.args(addresses.map(|address| address.port().to_string())).arg("u42");
     let output = clients::run(&mut client, PATIENCE).await.expect("the client's run");
-    let said = serde_json::from_slice(&output.stdout).expect("one JSON object");
-    Some((said, small))
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
 
 fn column(hits: &Value, at: usize) -> Vec<Value> {
@@ -76,6 +80,19 @@ async fn python(version: &str) {
 #[tokio::test]
 async fn the_python_client_works_through_the_sidecar() {
     python("4.23.0").await;
+}
+
+#[tokio::test]
+async fn the_python_client_works_through_two_listeners_of_one_process() {
+    let version = "4.23.0";
+    let Some(python) = clients::python(version).await else { return };
+    let Some(small) = Small::start().await else { return };
+    let shop = Shop::start(|_| Answer::HangUp).await;
+    let legs = Legs::before(shop.address, small.http, small.grpc).await;
+    let mut client = Command::new(python);
+    client.arg(format!("{SCRIPTS}/python_client.py"));
+    is_right(&said_at([legs.http, legs.grpc], client).await, &small, version);
+    assert!(shop.asked().is_empty());
 }
 
 #[tokio::test]

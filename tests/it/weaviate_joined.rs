@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::harness::weaviate::leafloaf::{Habits, StandIn, recorded_requests};
+use crate::harness::weaviate::legs::Legs;
 use crate::harness::weaviate::{Replay, Small};
 use crate::harness::{Reply, Sidecar, client, exchange, fixtures, personal};
 
@@ -56,6 +57,28 @@ impl Stage {
     async fn joins(&self, how: &str) -> f64 {
         self.sidecar.metric(&format!("leafrank_joins_total{{how=\"{how}\"}}")).await
     }
+}
+
+#[tokio::test]
+async fn one_process_at_all_doors_joins_them() {
+    let Some(small) = Small::start().await else { return };
+    let shop = StandIn::start(Habits::default(), small.grpc).await;
+    let legs = Legs::before(shop.address, small.http, small.grpc).await;
+    shop.asks_at([legs.http, legs.grpc]);
+    let search = async |user: &str| {
+        let headers = [("content-type", "application/json"), ("x-user-id", user)];
+        let body = br#"{"query": "kale"}"#;
+        exchange(legs.sidecar.data, "POST", "/api/v1/search", &headers, body).await
+    };
+    let plain = search("ann").await.skus();
+    assert_eq!(shop.last().outcome, "bypass; reason=no_evidence");
+    personal::teach(&legs.sidecar, "ann", &plain[12]).await;
+    let reply = search("ann").await;
+    let got = shop.last();
+    assert!(got.outcome.starts_with("reranked"), "{}", got.outcome);
+    assert_eq!(reply.skus(), got.skus[..15]);
+    assert_ne!(reply.skus(), plain);
+    assert_eq!(legs.sidecar.metric("leafrank_joins_total{how=\"query\"}").await, 2.0);
 }
 
 fn together(count: usize, passes_trace: bool) -> Habits {

@@ -9,8 +9,9 @@ use leafrank::wire::{DecodeLimits, HitMap, HitPlan, Pointer, Reply as Hits};
 use prost::Message as _;
 use serde_json::Value;
 
+use crate::harness::shopper::eventually;
 use crate::harness::weaviate::recorded::{self, text};
-use crate::harness::weaviate::{Front, Replay};
+use crate::harness::weaviate::{Front, Replay, Small, grpc, proto};
 use crate::harness::{Reply, golden, personal};
 use crate::weaviate::{grpc_exchange, http_exchange};
 
@@ -179,4 +180,84 @@ async fn nothing_is_touched_in_shadow() {
     let Some((table, permuted)) = driven("shadow", true).await else { return };
     assert_eq!(permuted, 0, "{table}");
     assert!(table.contains("reason=shadow") && !table.contains("reranked"), "{table}");
+}
+
+const SEARCH: &str = "/weaviate.v1.Weaviate/Search";
+
+#[tokio::test]
+async fn the_shopper_is_found_where_the_settings_say_in_their_order() {
+    let Some(small) = Small::start().await else { return };
+    let identity = "trust_claimed_ids: true, \
+                    user: ['jwt:sub', 'header:X-User-ID', 'baggage:user.id', tenant], session: []";
+    let settings = format!("presets: [weaviate]\nholdout: 0\nmode: on\nidentity: {{{identity}}}");
+    let front = Front::before(small.http, small.grpc, &settings).await;
+    let channel = front.channel().await;
+    let request = |tenant: &str| {
+        let words = Some(proto::Words { query: "spinach".into() });
+        let properties = Some(proto::PropertiesRequest {
+            non_ref_properties: ["sku", "name"].map(str::to_owned).into(),
+            ..Default::default()
+        });
+        let known = proto::SearchRequest {
+            collection: "Product".into(),
+            limit: 12,
+            bm25: words,
+            properties,
+            ..Default::default()
+        };
+        let mut message = known.encode_to_vec();
+        if !tenant.is_empty() {
+            message.extend([0x52, u8::try_from(tenant.len()).unwrap()]);
+            message.extend_from_slice(tenant.as_bytes());
+        }
+        message
+    };
+    // {"sub":"claimed"}
+    let token = "Bearer e30.eyJzdWIiOiJjbGFpbWVkIn0.c2ln";
+    let rows: [(&str, &[(&str, &str)], &str); 6] = [
+        ("claimed", &[("authorization", token), ("x-user-id", "other")], ""),
+        ("named", &[("x-user-id", "named"), ("baggage", "user.id=other")], "other"),
+        (
+            "carried",
+            &[("baggage", "a=b,user.id=carried"), ("authorization", "Bearer a-key")],
+            "other",
+        ),
+        ("tenant", &[("x-user-id", "anonymous")], "tenant"),
+        ("", &[], ""),
+        ("", &[("authorization", "Bearer a-key")], ""),
+    ];
+    for (number, (user, metadata, tenant)) in rows.into_iter().enumerate() {
+        let (said, head) = grpc::unary(&channel, SEARCH, metadata, &request(tenant)).await;
+        let unknown = if user.is_empty() { "no_subject" } else { "no_evidence" };
+        assert_eq!(head["x-leafrank"], format!("bypass; reason={unknown}"), "{number}");
+        let reply = proto::SearchReply::decode(&said.message.unwrap()[..]).unwrap();
+        if user.is_empty() {
+            continue;
+        }
+        let last = reply.results.last().unwrap();
+        let properties = last.properties.clone().unwrap().non_ref_props.unwrap();
+        let sku = properties.fields["sku"].text.clone().unwrap();
+        personal::teach(&front.grpc, user, &sku).await;
+        let (said, head) = grpc::unary(&channel, SEARCH, metadata, &request(tenant)).await;
+        let moved = proto::SearchReply::decode(&said.message.unwrap()[..]).unwrap();
+        assert_eq!(moved.results[0], *last, "{user}: {:?}", head["x-leafrank"]);
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_looked_at_is_a_view_of_the_product_it_names() {
+    let Some(replay) = Replay::of_all().await else { return };
+    let front = Front::before(replay.http, replay.grpc, &format!("{SETTINGS}\nmode: on")).await;
+    let rows = recorded::session("rest").unwrap();
+    let row = &rows[1];
+    assert!(text(row, "http").starts_with("GET /v1/objects/Product/"));
+    let reply = http_exchange(&front, row, &[("X-User-ID", "looks")]).await;
+    assert_eq!(reply.body, text(row, "reply_body").as_bytes());
+    let named: Value = serde_json::from_str(text(row, "reply_body")).unwrap();
+    let category = named["properties"]["supplierCategory"].as_str().unwrap().to_lowercase();
+    eventually("the view is learned", async || {
+        let known = front.http.preferences("looks").await;
+        known.to_string().to_lowercase().contains(&category)
+    })
+    .await;
 }

@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 
 use crate::cli::{DATA, NO_INPUT, UNAVAILABLE, USAGE};
 use crate::client::connect::Connect;
-use crate::config::{ClientTls, Settings, UpstreamAddress, Wire};
+use crate::config::{ClientTls, LegName, Settings, UpstreamAddress, Wire};
 use crate::personalize::fail_open::FailOpen;
 use crate::proxy::Packing;
 use crate::yaml::printable;
@@ -185,12 +185,12 @@ async fn exchange(
 ) -> Result<(response::Parts, Bytes), Unanswered> {
     let uri = &question.uri;
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let tls = (uri.scheme_str() == Some("https")).then(|| ClientTls {
-        server_name: host.clone(),
-        ca: settings.upstream.tls.as_ref().and_then(|tls| tls.ca.clone()),
-    });
+    let upstream = settings.upstream.as_ref();
+    let ca = upstream.and_then(|upstream| upstream.tls.as_ref()?.ca.as_ref());
+    let tls = (uri.scheme_str() == Some("https"))
+        .then(|| ClientTls { server_name: host.clone(), ca: ca.cloned() });
     let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-    let connect = Connect::new(tls.as_ref(), false, PATIENCE)?;
+    let connect = Connect::new(tls.as_ref(), LegName::Shop, false, PATIENCE)?;
     let stream = connect.open(&UpstreamAddress::Tcp { host, port }).await?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;

@@ -196,8 +196,9 @@ fn variables_take_lists_text_null_and_nested_sections() {
         &[],
     )
     .unwrap();
-    assert_eq!(settings.upstream.addresses.len(), 2);
-    assert_eq!(settings.upstream.tls.unwrap().server_name, "shop.example");
+    let upstream = settings.upstream.unwrap();
+    assert_eq!(upstream.addresses.len(), 2);
+    assert_eq!(upstream.tls.unwrap().server_name, "shop.example");
     assert_eq!(settings.identity.user, [Source::Cookie("a,b".into())]);
     assert_eq!(settings.data_dir, PathBuf::from("0123"));
     assert_eq!(settings.listen.api, None);
@@ -255,9 +256,10 @@ fn one_url_is_enough_and_starts_in_shadow_mode_with_the_rules_built_in() {
     let none = BTreeMap::new();
     let settings = Settings::for_upstream("http://shop:8000", &none, &[]).unwrap();
     let address = UpstreamAddress::Tcp { host: "shop".into(), port: 8000 };
-    assert_eq!(settings.upstream.addresses, [address]);
+    let upstream = settings.upstream.unwrap();
+    assert_eq!(upstream.addresses, [address]);
     assert_eq!((settings.mode, settings.rules.path), (Mode::Shadow, None));
-    assert_eq!(settings.upstream.idle_timeout, Duration::from_secs(4));
+    assert_eq!(upstream.idle_timeout, Duration::from_secs(4));
     assert!(Settings::for_upstream("http://shop/path", &none, &[]).is_err());
 }
 

@@ -107,8 +107,8 @@ impl ListAsk {
             // the server's own limit is not known
             (None, _) => Permute,
             (_, None) => Permute,
-            (Some(limit), Some(window)) if self.ends_within(limit, window) => {
-                Widen { limit: window }
+            (Some(limit), Some(window)) if self.ends_within(limit, whole_pages(limit, window)) => {
+                Widen { limit: whole_pages(limit, window) }
             }
             (Some(_), Some(_)) => Leave(Left::PastWindow),
         }
@@ -125,6 +125,12 @@ impl ListAsk {
     fn ends_within(&self, limit: u32, window: u32) -> bool {
         self.offset.checked_add(limit).is_some_and(|end| end <= window)
     }
+}
+
+/// The window without the page that would end behind it: were that page left as it is, its hits
+/// could stand on the pages before it as well.
+fn whole_pages(limit: u32, window: u32) -> u32 {
+    window - window.checked_rem(limit).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -229,13 +235,23 @@ mod tests {
 
     #[test]
     fn a_page_that_ends_behind_the_window_is_left_alone() {
-        for (offset, limit) in [(41, 10), (0, 51), (50, 1), (u32::MAX, 10), (10, u32::MAX)] {
+        for (offset, limit) in
+            [(41, 10), (0, 51), (50, 1), (u32::MAX, 10), (10, u32::MAX), (40, 20)]
+        {
             let page = ListAsk { offset, limit: Some(limit), ..search() };
             assert_eq!(
                 page.decide(Some(50)),
                 Decision::Leave(Left::PastWindow),
                 "{offset} {limit}"
             );
+        }
+    }
+
+    #[test]
+    fn a_window_ends_with_a_page() {
+        for (limit, reach) in [(20, 40), (7, 49), (50, 50), (26, 26)] {
+            let page = ListAsk { limit: Some(limit), ..search() };
+            assert_eq!(page.decide(Some(50)), Decision::Widen { limit: reach }, "{limit}");
         }
     }
 

@@ -18,7 +18,7 @@ mod value;
 pub use cut::{Stripped, cut, strip};
 pub use frame::{framed, message, plain};
 pub use reply::GrpcPlan;
-pub use request::{GrpcAsk, request, with_window};
+pub use request::{GrpcAsk, request, with_properties, with_window};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ const FILES: [&str; 6] =
     ["graphql", "rest", "python_4.23.0", "shop_python_4.15.2", "shop_session", "typescript_3.14.0"];
 
 /// File, row (from 0), place of the list in the reply, what may be done without a window, and with
-/// one of 100.
+/// one of 100, which ends with a whole page.
 const TABLE: &str = "
 graphql 0 /data/Get/Product | permute | widen to 100
 graphql 1 /data/Get/Product | permute | widen to 100
@@ -33,9 +33,9 @@ graphql 13 /data/Get/Product | generative | generative
 graphql 14 /data/Get/Product | grouped | grouped
 graphql 15 /data/Get/Product | permute | permute
 graphql 16  | no list | no list
-graphql 17 /data/Get/Product | permute | widen to 100
-graphql 18 /data/Get/Product | permute | widen to 100
-graphql 19 /data/Get/Product | permute | widen to 100
+graphql 17 /data/Get/Product | permute | widen to 99
+graphql 18 /data/Get/Product | permute | widen to 99
+graphql 19 /data/Get/Product | permute | widen to 99
 graphql 20  | not_graphql | not_graphql
 graphql 21 /data/Get/Nope | no_operator | no_operator
 graphql 22 /data/Get/Product | permute | widen to 100
@@ -48,14 +48,14 @@ graphql 26 /data/Get/Product | permute | permute
 graphql 27 /data/Get/Product | permute | permute
 graphql 28 /data/Get/Product | unclear | unclear
 graphql 29  | not_graphql | not_graphql
-rest 4 /results | permute | widen to 100
-rest 5 /results | permute | widen to 100
-rest 6 /results | permute | widen to 100
+rest 4 /results | permute | widen to 96
+rest 5 /results | permute | widen to 96
+rest 6 /results | permute | widen to 96
 rest 7 /results | permute | widen to 100
 rest 8 /results | permute | widen to 100
 rest 9 /results | permute | widen to 100
 rest 10 /results | permute | permute
-rest 20 /results | permute | widen to 100
+rest 20 /results | permute | widen to 96
 python_4.23.0 37 /data/Get/Product | permute | widen to 100
 ";
 

@@ -31,6 +31,7 @@ pub struct Builder {
     settings: String,
     rules: Option<String>,
     arguments: Vec<String>,
+    log: String,
     data_port: Option<u16>,
     ops_port: Option<u16>,
 }
@@ -56,6 +57,7 @@ impl Sidecar {
             settings: String::new(),
             rules: None,
             arguments: Vec::new(),
+            log: std::env::var("STORY_LOG").unwrap_or("info".into()),
             data_port: None,
             ops_port: None,
         }
@@ -196,6 +198,12 @@ impl Builder {
         self
     }
 
+    /// Logs as this filter says, whatever `STORY_LOG` does.
+    pub fn log(mut self, filter: &str) -> Self {
+        self.log = filter.to_owned();
+        self
+    }
+
     /// Listens on this data port rather than on a free one.
     pub fn data_port(mut self, port: u16) -> Self {
         self.data_port = Some(port);
@@ -269,7 +277,8 @@ impl Builder {
             .args(["serve", "--config"])
             .arg(config.join("leafrank.yaml"))
             .args(&self.arguments)
-            .env("LEAFRANK_LOG", std::env::var("STORY_LOG").unwrap_or("info".into()))
+            .env("LEAFRANK_LOG", self.log)
+            .env_remove("WEAVIATE_URL")
             .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

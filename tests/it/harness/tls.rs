@@ -43,16 +43,25 @@ impl Certificates {
 
     /// The shop's side.
     pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(self.server()))
+    }
+
+    /// The same; who does not offer this protocol is turned away.
+    pub fn acceptor_of(&self, protocol: &str) -> TlsAcceptor {
+        let mut config = self.server();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    fn server(&self) -> ServerConfig {
         let chain = vec![CertificateDer::from_pem_file(&self.certificate).unwrap()];
         let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
-        let config =
-            ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-                .with_safe_default_protocol_versions()
-                .unwrap()
-                .with_no_client_auth()
-                .with_single_cert(chain, key)
-                .unwrap();
-        TlsAcceptor::from(Arc::new(config))
+        ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .unwrap()
     }
 
     /// The client's side, offering `protocols`.

@@ -6,6 +6,7 @@ pub mod clients;
 pub mod front;
 pub mod grpc;
 pub mod leafloaf;
+pub mod legs;
 pub mod proto;
 pub mod recorded;
 pub mod small;
@@ -13,5 +14,6 @@ pub mod streams;
 
 pub use catalogue::Catalogue;
 pub use front::Front;
+pub use legs::Legs;
 pub use recorded::Replay;
 pub use small::Small;

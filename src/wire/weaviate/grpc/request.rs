@@ -7,9 +7,10 @@
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::wire::Doubt;
-use crate::wire::weaviate::protobuf::{Record, Records, put_number};
+use crate::wire::weaviate::protobuf::{Record, Records, put_bytes, put_number};
 use crate::wire::weaviate::{ListAsk, Operator};
 
+const PROPERTIES: u32 = 20;
 const LIMIT: u32 = 30;
 const OFFSET: u32 = 31;
 
@@ -80,6 +81,18 @@ pub fn with_window(message: &[u8], limit: u32, offset: u32) -> Result<Vec<u8>, D
         put_set(&mut out, OFFSET, offset);
     }
     Ok(out)
+}
+
+/// The same request for more properties. A message in two pieces is one, as protobuf says, so the
+/// names stand at the end. Not for a request that gets all properties anyway.
+pub fn with_properties(message: &[u8], names: &[String]) -> Vec<u8> {
+    let mut wanted = Vec::new();
+    for name in names {
+        put_bytes(&mut wanted, 1, name.as_bytes());
+    }
+    let mut out = message.to_vec();
+    put_bytes(&mut out, PROPERTIES, &wanted);
+    out
 }
 
 fn put_set(out: &mut Vec<u8>, number: u32, value: u32) {

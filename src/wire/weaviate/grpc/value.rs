@@ -171,11 +171,8 @@ fn elements<'a>(
         match record.number {
             // how servers before 1.25 write lists
             1 => take(Value::read(record.bytes()?)?)?,
-            2..=8 => {
-                if kind.replace((record.number, record.bytes()?)).is_some() {
-                    return Err(Doubt::DuplicateKey);
-                }
-            }
+            2..=8 if kind.is_some() => return Err(Doubt::DuplicateKey),
+            2..=8 => kind = Some((record.number, record.bytes()?)),
             _ => {}
         }
     }

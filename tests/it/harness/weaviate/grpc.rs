@@ -26,6 +26,7 @@ const NO_METADATA: [&str; 4] = ["grpc-status", "grpc-message", "content-type", "
 #[derive(Clone, Debug)]
 pub struct Call {
     pub path: String,
+    pub authority: String,
     pub metadata: HeaderMap,
     pub message: Vec<u8>,
 }
@@ -141,7 +142,8 @@ pub async fn whole(request: Request<h2::RecvStream>) -> Result<Call, h2::Error> 
     let (head, body) = request.into_parts();
     let (body, _) = collect(body).await?;
     let message = unframe(&body).first().map(|message| message.to_vec()).unwrap_or_default();
-    Ok(Call { path: head.uri.path().to_owned(), metadata: head.headers, message })
+    let authority = head.uri.authority().map(ToString::to_string).unwrap_or_default();
+    Ok(Call { path: head.uri.path().to_owned(), authority, metadata: head.headers, message })
 }
 
 /// The head of a reply that has a body.

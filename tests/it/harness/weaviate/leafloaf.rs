@@ -68,8 +68,8 @@ pub struct StandIn {
 
 struct Inner {
     habits: Habits,
-    /// Where its Weaviate is said to be.
-    weaviate: OnceLock<SocketAddr>,
+    /// Where its Weaviate is said to be: HTTP, gRPC.
+    weaviate: OnceLock<[SocketAddr; 2]>,
     got: Mutex<Vec<Got>>,
 }
 
@@ -91,6 +91,11 @@ impl StandIn {
 
     /// Tells it where its Weaviate is: the sidecar, usually.
     pub fn asks(&self, weaviate: SocketAddr) {
+        self.asks_at([weaviate, weaviate]);
+    }
+
+    /// The same with a port for HTTP and one for gRPC.
+    pub fn asks_at(&self, weaviate: [SocketAddr; 2]) {
         self.inner.weaviate.set(weaviate).unwrap();
     }
 
@@ -129,8 +134,8 @@ async fn search(State(shop): State<Arc<Inner>>, headers: HeaderMap, body: Bytes)
 }
 
 async fn ask(shop: &Inner, query: &str, traceparent: Option<&str>) -> Vec<Value> {
-    let weaviate = *shop.weaviate.get().expect("a Weaviate");
-    assert_eq!(client::get(weaviate, "/v1/.well-known/ready").await.status, 200);
+    let [http, calls] = *shop.weaviate.get().expect("a Weaviate");
+    assert_eq!(client::get(http, "/v1/.well-known/ready").await.status, 200);
     let recorded =
         shop.habits.recorded.lock().unwrap().get_mut(query).and_then(VecDeque::pop_front);
     let message = recorded.unwrap_or_else(|| request(query).encode_to_vec());
@@ -139,7 +144,7 @@ async fn ask(shop: &Inner, query: &str, traceparent: Option<&str>) -> Vec<Value>
         .map(|t| ("traceparent", t))
         .into_iter()
         .collect();
-    let channel = http2::connect(weaviate).await;
+    let channel = http2::connect(calls).await;
     let (said, head) = grpc::unary(&channel, SEARCH, &metadata, &message).await;
     let message = said.message.unwrap_or_else(|| panic!("{query}: {}", said.why));
     let reply = proto::SearchReply::decode(&message[..]).unwrap();

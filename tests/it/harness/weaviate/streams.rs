@@ -71,7 +71,8 @@ pub async fn run(
     noticed: &Noticed,
 ) -> Result<(), h2::Error> {
     let metadata = request.headers().clone();
-    let call = Call { path: path.to_owned(), metadata, message: Vec::new() };
+    let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+    let call = Call { path: path.to_owned(), authority, metadata, message: Vec::new() };
     noticed.calls.lock().unwrap().push(call);
     noticed.begun.fetch_add(1, Ordering::AcqRel);
     let outcome = match path {

@@ -29,7 +29,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a search has to do with one at the other door.
 #[derive(Clone, Default)]
-pub enum Leg {
+pub enum Role {
     /// Nothing that we know of.
     #[default]
     Alone,
@@ -39,7 +39,7 @@ pub enum Leg {
     Back(Arc<Joined>),
 }
 
-impl Leg {
+impl Role {
     /// A hit moved in its list.
     pub(super) fn moved(&self) {
         if let Self::Back(joined) = self {
@@ -106,10 +106,10 @@ impl Personalizer {
         ask: &Ask<'_>,
         asked: &Asked,
         identity: Identity,
-    ) -> (Identity, Leg) {
+    ) -> (Identity, Role) {
         let back = wire(matched).is_some_and(|wire| wire != Wire::Json);
         let Some(joins) = self.joins.as_ref().filter(|_| back && asked.barred.is_none()) else {
-            return (identity, Leg::Alone);
+            return (identity, Role::Alone);
         };
         let words = asked.searches.as_ref().and_then(|searches| searches.only_query());
         let who = joins.who(trace(ask.headers), words.as_deref());
@@ -118,34 +118,34 @@ impl Personalizer {
             self.metrics.joins.with_label_values(&[how(&who)]).inc();
         }
         match who {
-            Who::Nobody => (identity, Leg::Alone),
-            Who::Ambiguous { .. } if named => (identity, Leg::Alone),
+            Who::Nobody => (identity, Role::Alone),
+            Who::Ambiguous { .. } if named => (identity, Role::Alone),
             // Somebody else's, who happens to search for the same.
             Who::One(joined)
                 if named
                     && joined.how == How::Query
                     && joined.identity.subject() != identity.subject() =>
             {
-                (identity, Leg::Alone)
+                (identity, Role::Alone)
             }
-            Who::Ambiguous { opted_out } => (Identity { opted_out, ..identity }, Leg::Alone),
+            Who::Ambiguous { opted_out } => (Identity { opted_out, ..identity }, Role::Alone),
             Who::One(joined) => {
                 let opted_out = identity.opted_out || joined.identity.opted_out;
                 let identity = if named { identity } else { joined.identity.clone() };
-                (Identity { opted_out, ..identity }, Leg::Back(Arc::new(joined)))
+                (Identity { opted_out, ..identity }, Role::Back(Arc::new(joined)))
             }
         }
     }
 
-    /// Gives a search its leg; one in front can be found from here on.
+    /// Gives a search its role; one in front can be found from here on.
     pub fn seat(
         &self,
         mut search: Search,
-        leg: Leg,
+        role: Role,
         ask: &Ask<'_>,
         asked: (&Asked, &Identity),
     ) -> Search {
-        search.leg = match &self.joins {
+        search.role = match &self.joins {
             Some(joins) if search.wire() == Wire::Json => {
                 let (asked, identity) = asked;
                 let unread = asked.unread || asked.barred.is_some();
@@ -164,9 +164,9 @@ impl Personalizer {
                 if announced.is_told() == Some(false) {
                     self.metrics.joins_told.with_label_values(&["dropped"]).inc();
                 }
-                Leg::Front(Arc::new(announced))
+                Role::Front(Arc::new(announced))
             }
-            _ => leg,
+            _ => role,
         };
         search
     }
@@ -269,9 +269,9 @@ mod tests {
         let ask =
             Ask { headers: &headers, query: "", named: &[], body: body.as_bytes(), tenant: None };
         personalizer.searches(&matched, path, &ask, &mut asked);
-        let (identity, leg) = personalizer.join(&matched, &ask, &asked, identity);
+        let (identity, role) = personalizer.join(&matched, &ask, &asked, identity);
         let search = personalizer.prepare(&matched, &ask, &identity, &asked).unwrap();
-        personalizer.seat(search, leg, &ask, (&asked, &identity))
+        personalizer.seat(search, role, &ask, (&asked, &identity))
     }
 
     const BOTH: &str = "presets: [leafloaf, weaviate]\nmode: \"off\"";
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(back.shopper, front.shopper);
         assert!(front.pupil().is_some() && back.pupil().is_none());
         assert!(is_natural(&both.0, &front));
-        back.leg.moved();
+        back.role.moved();
         assert!(front.rests_on_moved() && !is_natural(&both.0, &front));
         assert_eq!(both.0.rerank(&front, REPLY).unwrap().unmoved, FailOpen::OtherLeg);
     }
@@ -303,10 +303,10 @@ mod tests {
         let front = search(&both, FRONT, ann(), Asked::default());
         let bob = Identity { user: UserId::parse("bob"), ..Identity::default() };
         let other = search(&both, BACK, bob, Asked::default());
-        other.leg.moved();
+        other.role.moved();
         assert!(other.pupil().is_some() && !front.rests_on_moved());
         let own = search(&both, BACK, ann(), Asked::default());
-        own.leg.moved();
+        own.role.moved();
         assert!(own.pupil().is_none() && front.rests_on_moved());
     }
 
@@ -331,7 +331,7 @@ mod tests {
         };
         let asked = Asked::default();
         let one = told.0.prepare(&matched, &ask, &ann(), &asked).unwrap();
-        let one = told.0.seat(one, Leg::Alone, &ask, (&asked, &ann()));
+        let one = told.0.seat(one, Role::Alone, &ask, (&asked, &ann()));
         assert!(!is_natural(&told.0, &one));
         let queued = told.0.to_tell().unwrap().try_recv().unwrap();
         assert_eq!((queued.trace.to_string().as_str(), queued.identity), (&trace[3..35], ann()));
