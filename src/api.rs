@@ -5,6 +5,7 @@
 //! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
+//! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
 //! one of these only where the settings list it. A path that names a user answers to whom `border`
@@ -12,6 +13,7 @@
 //! does.
 
 mod error;
+mod joins;
 mod preferences;
 mod track;
 
@@ -54,6 +56,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/interactions/track", post(track::track))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), heard))
         .layer(middleware::from_fn(open_to_pages))

@@ -7,12 +7,14 @@
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
 //!  ├─ balancer      health of the shop's addresses
+//!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
 //!  └─ watch         memory, and whether the upstreams accept connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
 mod legs;
+mod tell;
 mod watch;
 
 use std::net::SocketAddr;
@@ -43,6 +45,7 @@ use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
 use legs::Legs;
+use tell::Tell;
 use watch::Watch;
 
 /// Why the process cannot start. Each is the operator's to mend: exit code 78.
@@ -64,6 +67,9 @@ pub enum StartError {
     /// An upstream.
     #[error(transparent)]
     Shop(#[from] ShopSetupError),
+    /// A sidecar to be told of searches.
+    #[error("identity.join.tell: {0}")]
+    Tell(#[source] ShopSetupError),
     /// A file of secrets.
     #[error(transparent)]
     Secrets(#[from] KeyRingError),
@@ -142,6 +148,7 @@ impl Sidecar {
             metrics: metrics.clone(),
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
+        let tell = tell(&settings, &personalizer, &metrics)?;
         let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let legs = Legs {
             settings: settings.clone(),
@@ -159,6 +166,9 @@ impl Sidecar {
         server.bootstrap();
         legs.serve(&mut server)?;
         server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+        if let Some(tell) = tell {
+            server.add_service(tell);
+        }
         add_ports(
             &mut server,
             &settings,
@@ -223,6 +233,17 @@ fn watch(settings: &Settings, metrics: Arc<Metrics>) -> Watch {
         metrics.upstream_up.with_label_values(&[reach.leg().label()]).set(i64::from(!asks));
     }
     Watch { memory: Arc::new(memory), reaches: Arc::new(reaches), asks, metrics }
+}
+
+/// Who tells other sidecars, where there are any.
+fn tell(
+    settings: &Settings,
+    personalizer: &Personalizer,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<GenBackgroundService<Tell>>, StartError> {
+    let Some(queue) = personalizer.to_tell() else { return Ok(None) };
+    let tell = Tell::new(settings, queue, metrics.clone()).map_err(StartError::Tell)?;
+    Ok(Some(GenBackgroundService::new("tell".into(), Arc::new(tell))))
 }
 
 /// Keeps the rules' state in the metrics.

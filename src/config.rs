@@ -16,6 +16,7 @@ mod legs;
 mod limits;
 mod overlay;
 mod parse;
+mod people;
 pub mod preset;
 mod raw;
 mod raw_route;
@@ -30,6 +31,7 @@ pub use legs::{Entrance, Leg, LegName, Weaviate};
 pub use limits::{Faults, Health, Limits};
 pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
+pub use people::{Identity, Join, Trust};
 pub use routes::{
     EventRoute, Mode, PathPattern, Route, RouteKind, ScoreBetter, SearchRoute, Segment,
     SortParameter, Source, UpstreamOrder, Wire,
@@ -226,38 +228,6 @@ pub enum UpstreamProtocol {
     Http1,
     /// HTTP/2 always.
     Http2,
-}
-
-/// Who is who.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Where the user is named; first that yields one wins.
-    pub user: Vec<Source>,
-    /// Where the session is named.
-    pub session: Vec<Source>,
-    /// Values that mean "nobody", e.g. `anonymous`.
-    pub anonymous: Vec<String>,
-    /// Only what a trusted peer vouches for counts; the places above are not read.
-    pub trusted_only: bool,
-    /// A user who is only claimed counts on our own paths too.
-    pub trust_claimed_ids: bool,
-}
-
-/// Whose word counts.
-#[derive(Clone, Debug, Default)]
-pub struct Trust {
-    /// Tokens of peers, one a line.
-    pub token_file: Option<PathBuf>,
-    /// Keys that peers sign with, one a line.
-    pub signing_key_file: Option<PathBuf>,
-    /// How far a signature's time may be from ours.
-    pub signature_max_age: Duration,
-    /// A peer must also come from one of these; empty = from anywhere.
-    pub addresses: Vec<std::net::IpAddr>,
-    /// Tokens that may ask about any user, one a line.
-    pub api_token_file: Option<PathBuf>,
-    /// Tokens of operators, one a line; `None` = one is made under the data directory.
-    pub admin_token_file: Option<PathBuf>,
 }
 
 /// The rules file.

@@ -67,7 +67,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::config::{Pointer, Source};
+    use crate::config::{Join, Pointer, Source};
 
     fn resolve_with(headers: &[(&'static str, &'static str)], body: &str) -> Identity {
         let settings = Settings {
@@ -82,6 +82,7 @@ mod tests {
             anonymous: vec!["anonymous".into()],
             trusted_only: false,
             trust_claimed_ids: false,
+            join: Join::default(),
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {

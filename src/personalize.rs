@@ -15,12 +15,14 @@ pub mod funnel;
 
 mod annotate;
 mod frozen;
+mod joined;
 mod order;
 mod ranked;
 mod search;
 mod searches;
 mod told;
 
+pub use joined::Role;
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use searches::Searches;
 pub use told::Told;
@@ -39,6 +41,7 @@ use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::signals::ShownList;
 use crate::store::Store;
+use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
@@ -164,6 +167,8 @@ pub struct Personalizer {
     clock: Arc<dyn Clock>,
     on: AtomicBool,
     audience: Audience,
+    /// Searches in front of the shop, for those behind it; `None`: one door alone is ours.
+    joins: Option<Arc<Joins>>,
     /// Replies being held or copied.
     held: Arc<AtomicUsize>,
     breakers: Vec<Arc<Breaker>>,
@@ -202,6 +207,7 @@ impl Personalizer {
         let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
         Self {
             plans,
+            joins: joined::joins(&settings, &clock),
             life: xxh3_64(&clock.now().0.to_le_bytes()),
             settings,
             store,

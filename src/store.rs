@@ -1,10 +1,12 @@
 //! Floor 4, i/o: what is kept in memory, all of it bounded.
 //!
 //! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
-//! shoppers have in common. Reads and writes take short locks
-//! that are never held across an await; nothing here waits for a disk or a network.
+//! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door. Reads
+//! and writes take short locks that are never held across an await; nothing here waits for a disk or
+//! a network.
 
 pub mod catalog;
+pub mod joins;
 pub mod shoppers;
 
 use parking_lot::RwLock;

@@ -31,6 +31,16 @@ impl ApiError {
         }
     }
 
+    /// Only who has an API token may say this.
+    pub(super) fn no_token() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "no_api_token",
+            message: "expected Authorization: Bearer with an API token (trust.api_token_file)"
+                .into(),
+        }
+    }
+
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }

@@ -8,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::{RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
+use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Faults, Health, Identity, LegName, Limits, Listen, ListenAddress, OwnPaths,
+    ClientTls, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress, OwnPaths,
     RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress,
     build_route, build_weaviate,
 };
@@ -34,7 +34,7 @@ pub(super) fn settings(
         listen: listen(&raw.listen, &files, &mut check),
         upstream: build_weaviate::has_shop(raw, tree).then_some(upstream),
         weaviate: build_weaviate::weaviate(raw, &files, &mut check),
-        identity: identity(raw, &mut check),
+        identity: identity(raw, &files, &mut check),
         trust: trust(&raw.trust, &files, &mut check),
         routes: build_route::all(raw, &mut check),
         limits: limits(&raw.limits, &mut check),
@@ -179,7 +179,7 @@ fn upstream(raw: &RawUpstream, files: &Files<'_>, check: &mut Check<'_>) -> Upst
 /// Presets of shops whose users are only claimed.
 const CLAIMING_PRESETS: [&str; 2] = ["leafloaf", "demo"];
 
-fn identity(raw: &RawSettings, check: &mut Check<'_>) -> Identity {
+fn identity(raw: &RawSettings, files: &Files<'_>, check: &mut Check<'_>) -> Identity {
     let key = Path::of("identity");
     let source = |text: &str| match Source::parse(text)? {
         Source::Path(_) => {
@@ -199,6 +199,27 @@ fn identity(raw: &RawSettings, check: &mut Check<'_>) -> Identity {
         anonymous: raw.anonymous.clone(),
         trusted_only: raw.trusted_only,
         trust_claimed_ids: raw.trust_claimed_ids.unwrap_or(claiming && !raw.trusted_only),
+        join: join(&raw.join, files, check),
+    }
+}
+
+fn join(raw: &RawJoin, files: &Files<'_>, check: &mut Check<'_>) -> Join {
+    let key = Path::of("identity.join");
+    let tell =
+        each(&raw.tell, &key.key("tell"), check, |text| match UpstreamAddress::parse(text)? {
+            (_, Some(true)) => Err(Fault::new(format!("found \"{text}\""), "http://host:port")),
+            (address, _) => Ok(address),
+        });
+    if !raw.tell.is_empty() && raw.tell_token_file.is_none() {
+        let fault = Fault::new("missing key", "a file with a token that they take");
+        check.fault(&key.key("tell_token_file"), fault);
+    }
+    Join {
+        window: Duration::from_millis(raw.window_ms),
+        entries_max: size(raw.entries_max),
+        by_query: raw.by_query,
+        tell,
+        tell_token_file: raw.tell_token_file.as_deref().map(|path| files.path(path)),
     }
 }
 

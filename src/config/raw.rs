@@ -173,6 +173,26 @@ section! {
         /// Whether a user who is only claimed counts on our own paths too; null = true where the
         /// presets are LeafLoaf's or the demo's.
         trust_claimed_ids: Option<bool> = None,
+        /// How searches behind the shop find the shopper in front of it.
+        join: RawJoin = RawJoin::default(),
+    }
+}
+
+section! {
+    /// How a search behind the shop that names nobody finds the shopper's own in front of it.
+    RawJoin {
+        /// Milliseconds after its reply for which a search in front may still be the one.
+        #[schemars(range(min = 0, max = 60_000))]
+        window_ms: u64 = 2_000,
+        /// Searches remembered; 0 = nothing is joined.
+        #[schemars(range(min = 0, max = 1_000_000))]
+        entries_max: u64 = 10_000,
+        /// By the words too, where no trace tells.
+        by_query: bool = true,
+        /// API ports of sidecars behind the shop that are told of searches in front: `http://host:port`.
+        tell: Vec<String> = Vec::new(),
+        /// File with the token for them, one of their `trust.api_token_file`; null = none.
+        tell_token_file: Option<String> = None,
     }
 }
 

@@ -160,6 +160,9 @@ impl Personalizer {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
         let reply = search.read(body)?;
+        if search.rests_on_moved() {
+            return Ok(self.left_as_moved(search, &reply, &rules));
+        }
         let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(Ranked::moved).sum();
@@ -175,6 +178,9 @@ impl Personalizer {
         let spent_us = budget.spent_us();
         self.metrics.rank_seconds.observe(spent_us as f64 / 1e6);
         if out.is_some() {
+            if moved > 0 {
+                search.role.moved();
+            }
             self.metrics.hits_moved.inc_by(moved as u64);
             self.metrics.reranked.with_label_values(&[search.route()]).inc();
         }
@@ -216,9 +222,10 @@ impl Personalizer {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
         }
+        let natural_order = search.role.is_natural();
         looked.shown.extend(natural.into_iter().map(|facts| {
             let keys = facts.into_iter().map(|facts| facts.key);
-            ShownList::new(self.clock.now(), search.id, true, keys)
+            ShownList::new(self.clock.now(), search.id, natural_order, keys)
         }));
         Ok(looked)
     }
@@ -294,7 +301,7 @@ impl Personalizer {
         })
     }
 
-    fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {
+    pub(super) fn facts_of(&self, list: &HitList<'_>, rules: &Rules) -> Vec<Arc<ProductFacts>> {
         let hits = list.hits.iter();
         hits.map(|hit| self.store.catalog.describe(hit, &rules.knowledge)).collect()
     }
@@ -311,7 +318,7 @@ fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candida
 }
 
 /// What the reply lets us know of its hits. A price tier comes with any price and is no taste.
-fn seen<'f>(mut facts: impl Iterator<Item = &'f Arc<ProductFacts>>) -> Seen {
+pub(super) fn seen<'f>(mut facts: impl Iterator<Item = &'f Arc<ProductFacts>>) -> Seen {
     let facets = facts.any(|facts| facts.facets.iter().any(|f| f.axis() != Axis::PriceTier));
     Seen { facets }
 }

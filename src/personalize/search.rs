@@ -15,7 +15,7 @@ use super::breaker::Breaker;
 use super::fail_open::FailOpen;
 use super::frozen::{Key, Order};
 use super::searches::Page;
-use super::{Personalizer, SearchPlan, Searches, order};
+use super::{Personalizer, Role, SearchPlan, Searches, order};
 use crate::config::source::{Ask, first};
 use crate::config::{Mode, RouteKind, Wire};
 use crate::identity::Identity;
@@ -66,6 +66,7 @@ pub struct Search {
     pub(super) shopper: Option<SubjectKey>,
     pub(super) query: Arc<str>,
     pub(super) searches: Option<Arc<Searches>>,
+    pub(super) role: Role,
     /// The request for more than the caller asked for.
     rewritten: Option<Bytes>,
     treatment: Treatment,
@@ -104,12 +105,17 @@ impl Search {
 
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
-        self.shopper.filter(|_| self.plan.learn)
+        self.shopper.filter(|_| self.plan.learn && !self.role.taught_in_front())
     }
 
     /// What hears of our faults on this route.
     pub fn breaker(&self) -> &Breaker {
         &self.plan.breaker
+    }
+
+    /// Its list rests on one that was moved for its shopper behind the shop.
+    pub fn rests_on_moved(&self) -> bool {
+        self.role.rests_on_moved()
     }
 
     /// What the order depends on, for the reply's `ETag`.
@@ -151,6 +157,7 @@ impl Personalizer {
             shopper: Some(Subject::User(user).key()),
             query: Arc::from(query),
             searches: None,
+            role: Role::Alone,
             rewritten: None,
             treatment: Treatment::Rank,
             known: true,
@@ -195,6 +202,7 @@ impl Personalizer {
             shopper: shopper.filter(|_| !identity.opted_out),
             query: query.unwrap_or_else(|| Arc::from("")),
             searches: asked.searches.clone(),
+            role: Role::Alone,
             rewritten: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,

@@ -45,6 +45,11 @@ pub(crate) fn is_shared_cacheable(method: &Method, headers: &HeaderMap) -> bool 
 /// Makes the reply private and its tag ours.
 pub(crate) fn personalise(headers: &mut HeaderMap, tag: impl Display) {
     compose_etag(headers, tag);
+    make_private(headers);
+}
+
+/// Keeps a reply out of caches that serve it to others.
+pub(crate) fn make_private(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
         return;

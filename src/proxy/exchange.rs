@@ -63,6 +63,10 @@ impl Pipeline {
         };
         let (mut parts, body) = reply.into_parts();
         self.warn_of_shared_caches(&search, &method, &parts);
+        if search.rests_on_moved() {
+            // The shop does not know that its list is one shopper's.
+            caching::make_private(&mut parts.headers);
+        }
         if translated && parts.status == StatusCode::NOT_MODIFIED {
             caching::compose_etag(&mut parts.headers, search.tag());
         }

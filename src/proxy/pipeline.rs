@@ -23,7 +23,7 @@ use super::framing::{self, Hop};
 use super::idle::Activity;
 use super::shield::shielded;
 use super::sniff::Seen;
-use super::{grpc, own, peek, respond};
+use super::{grpc, own, peek, respond, trace};
 use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
@@ -155,7 +155,11 @@ impl Pipeline {
         let breaker = self.personalizer.breaker(matched.index);
         let barred = self.barred(&breaker, &head.headers);
         let reads = barred.is_none() && matched.route.reads_body(&self.settings.identity);
-        let (outgoing, kept) = peek::peek(head, body, reads, self.limits(), &self.limit_hits).await;
+        let (mut outgoing, kept) =
+            peek::peek(head, body, reads, self.limits(), &self.limit_hits).await;
+        if self.personalizer.is_sought(matched) {
+            trace::ensure(&mut outgoing.head.headers);
+        }
         let ask = Ask {
             headers: &outgoing.head.headers,
             query: outgoing.head.uri.query().unwrap_or(""),
@@ -211,8 +215,12 @@ impl Pipeline {
         if asked.barred.is_none() {
             self.observer.arrived(&identity);
         }
+        let (identity, role) = self.personalizer.join(matched, ask, asked, identity);
         match self.personalizer.prepare(matched, ask, &identity, asked) {
-            Some(search) => Purpose::Search(Box::new(search)),
+            Some(search) => {
+                let search = self.personalizer.seat(search, role, ask, (asked, &identity));
+                Purpose::Search(Box::new(search))
+            }
             None if asked.barred.is_some() => Purpose::Event(None),
             None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
         }

@@ -16,6 +16,13 @@ static SEEDS: LazyLock<[u64; 3]> =
     LazyLock::new(|| std::array::from_fn(|_| RandomState::new().hash_one(0)));
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// The same, for whoever must know it before the request goes out.
+pub(super) fn ensure(headers: &mut HeaderMap) {
+    if !headers.contains_key(TRACEPARENT) {
+        create(headers);
+    }
+}
+
 /// Adds a `traceparent` where there is none.
 pub(super) fn create(headers: &mut HeaderMap) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

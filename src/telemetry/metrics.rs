@@ -36,6 +36,10 @@ pub struct Metrics {
     pub clicks: IntCounterVec,
     /// Those of a product that stood in a list of this shopper's, by route.
     pub clicks_joined: IntCounterVec,
+    /// Searches behind the shop that name nobody, by how their shopper was found.
+    pub joins: IntCounterVec,
+    /// Searches in front of the shop of which others are told, by outcome.
+    pub joins_told: IntCounterVec,
     /// Time until the shop's head.
     pub upstream_seconds: Histogram,
     /// Time of our own computation for one search.
@@ -98,6 +102,16 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_funnel_total", "Searches that came through a stage.", &["route", "stage"]),
     ("leafrank_clicks_total", "Clicks and product pages.", &["route"]),
     ("leafrank_clicks_joined_total", "Clicks joined to the list they came from.", &["route"]),
+    (
+        "leafrank_joins_total",
+        "Searches behind the shop that name nobody, by how the shopper was found.",
+        &["how"],
+    ),
+    (
+        "leafrank_joins_told_total",
+        "Searches in front of the shop of which other sidecars are told.",
+        &["outcome"],
+    ),
     ("leafrank_upstream_seconds", "Until the head of the shop's reply.", &[]),
     ("leafrank_rank_seconds", "Own computation for one search.", &[]),
     ("leafrank_hold_seconds", "How long a reply was held back.", &[]),
@@ -202,6 +216,8 @@ impl Metrics {
             funnel: b.counters()?,
             clicks: b.counters()?,
             clicks_joined: b.counters()?,
+            joins: b.counters()?,
+            joins_told: b.counters()?,
             upstream_seconds: b.histogram()?,
             rank_seconds: b.histogram()?,
             hold_seconds: b.histogram()?,

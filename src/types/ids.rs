@@ -118,9 +118,70 @@ impl fmt::Display for QueryId {
     }
 }
 
+/// One trace of W3C Trace Context: what the legs of one request have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceId(pub u128);
+
+impl TraceId {
+    /// Reads 32 hexadecimal digits, small letters, not all 0.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let id = is_hex(text, 32).then(|| u128::from_str_radix(text, 16).ok())?;
+        id.filter(|id| *id != 0).map(Self)
+    }
+
+    /// Reads a `traceparent`: `00-<32 hex digits>-<16>-<2>`; later versions may say more behind.
+    pub fn parse(traceparent: &str) -> Option<Self> {
+        let mut parts = traceparent.trim().split('-');
+        let (version, trace) = (parts.next()?, parts.next()?);
+        let (parent, flags) = (parts.next()?, parts.next()?);
+        let whole = [(version, 2), (parent, 16), (flags, 2)];
+        if !whole.into_iter().all(|(part, length)| is_hex(part, length))
+            || version == "ff"
+            || (version == "00" && parts.next().is_some())
+        {
+            return None;
+        }
+        Self::from_hex(trace)
+    }
+}
+
+fn is_hex(text: &str, length: usize) -> bool {
+    let digit = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    text.len() == length && text.bytes().all(digit)
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trace_is_read_from_a_whole_traceparent_alone() {
+        let of = |text: &str| TraceId::parse(text).map(|trace| trace.0);
+        let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        let whole = format!("00-{trace}-{parent}-01");
+        assert_eq!(of(&whole), Some(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c));
+        assert_eq!(TraceId::parse(&whole).unwrap().to_string(), trace);
+        assert_eq!(of(&format!("cc-{trace}-{parent}-01-more")), of(&whole));
+        let zeros = "0".repeat(32);
+        for wrong in [
+            String::new(),
+            trace.to_owned(),
+            whole.to_uppercase(),
+            format!("{whole}-more"),
+            format!("ff-{trace}-{parent}-01"),
+            format!("00-{zeros}-{parent}-01"),
+            format!("00-{trace}-{parent}"),
+            format!("00-{}+-{parent}-01", &trace[1..]),
+        ] {
+            assert_eq!(of(&wrong), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn an_identifier_with_control_characters_or_of_257_bytes_is_absent() {

@@ -40,6 +40,7 @@ mod upstreams;
 mod visible;
 mod weaviate;
 mod weaviate_clients;
+mod weaviate_joined;
 mod weaviate_legs;
 mod weaviate_ranked;
 mod weaviate_streams;

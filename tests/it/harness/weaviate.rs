@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod clients;
 pub mod front;
 pub mod grpc;
+pub mod leafloaf;
 pub mod legs;
 pub mod proto;
 pub mod recorded;
