@@ -12,11 +12,12 @@ What it does
    kernel's schedstat;
 4. a fixed moderate rate, all targets interleaved in time: latencies as a client sees them;
 5. asks the running sidecar what its own computation took (`us=` in `X-Leafrank`);
-6. prints everything and exits with 1 when a floor is missed or a request failed (`--report`: only
+6. the same over gRPC, before a Weaviate that answers from memory: re-ranked beside passed, in rounds;
+7. prints everything and exits with 1 when a floor is missed or a request failed (`--report`: only
    prints).
 
 Needs wrk, nginx with its Lua module and cjson, haproxy (Debian: apt-get install wrk nginx-light
-libnginx-mod-http-lua lua-cjson haproxy). Takes under four minutes, uses the loopback
+libnginx-mod-http-lua lua-cjson haproxy). Takes some six minutes, uses the loopback
 only, and ends what it started. Absolute numbers belong to the machine; ratios can be compared.
 """
 
@@ -32,6 +33,7 @@ import sys
 import tempfile
 import time
 
+import weaviate
 from targets import LUA_MODULES, PACKAGES, ROOT, Bench
 
 CONNECTIONS = 16
@@ -78,6 +80,8 @@ def main():
             own20 = bench.own_time_us(20, OWN_TIME_SAMPLES)
             rounds = [one_round(bench, n, arguments.seconds) for n in range(arguments.rounds)]
             paced = pace(bench, arguments.pace_seconds)
+            weaviate.start(bench)
+            calls = [weaviate.one_round(bench, n, arguments.seconds) for n in range(arguments.rounds)]
     saturation = {hits: summed_up([r[hits] for r in rounds]) for hits in SATURATION}
     result = {
         "commit": commit(),
@@ -86,6 +90,7 @@ def main():
         "seconds": round(time.monotonic() - started),
         "saturation": saturation,
         "paced": paced,
+        "grpc": {hits: weaviate.summed_up([r[hits] for r in calls]) for hits in weaviate.HITS},
         "own_us": {"20": percentiles(own20), "100": percentiles(own)},
     }
     missed = report(result)
@@ -218,6 +223,7 @@ def report(result):
     for name, line in result["paced"].items():
         print("{:24} {min_us:6} {p50_us:6} {p90_us:6} {p99_us:6} {requests:8} {errors:6}".format(
             name, **line))
+    weaviate.report(result["grpc"])
     print("\nDecode, rank and splice in the running process, us")
     for hits, line in result["own_us"].items():
         print("{:>3} hits: min {min}, p50 {p50}, p90 {p90}, p99 {p99}".format(hits, **line))
@@ -237,6 +243,7 @@ def judged(result):
         ("re-rank 100 hits, x nginx + Lua", many[ours]["to_lua"], 6, 10, False),
         ("100 hits in process, p50 us", result["own_us"]["100"]["p50"], 60, 40, True),
         ("p50 re-ranking / p50 nginx passing", paced, 1.0, 0.8, True),
+        *weaviate.judged(result["grpc"]),
     ]
     print(f"\n{'':36} {'measured':>8} {'floor':>6} {'aim':>6}")
     missed = False
@@ -245,8 +252,8 @@ def judged(result):
         verdict = "aim" if reaches(aim) else "floor" if reaches(floor) else "MISSED"
         missed |= verdict == "MISSED"
         print(f"{name:36} {measured:8.2f} {floor:6} {aim:6}  {verdict}")
-    errors = sum(line["errors"] for line in [*few.values(), *many.values(),
-                                             *result["paced"].values()])
+    tables = [few, many, result["paced"], *result["grpc"].values()]
+    errors = sum(line["errors"] for table in tables for line in table.values())
     print(f"failed requests: {errors}")
     return missed or errors > 0
 

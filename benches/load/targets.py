@@ -83,17 +83,19 @@ class Bench:
         build = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", built]
         subprocess.run([*build, "--manifest-path", HERE / "gear/Cargo.toml"], check=True)
         self.gear = built / "release/gear"
-        self.processes["upstream"] = subprocess.Popen(
-            [self.gear, "upstream"], stdout=subprocess.PIPE, text=True
-        )
-        self.ports["upstream"] = int(self.processes["upstream"].stdout.readline())
+        self.start_upstream("upstream", "upstream")
         for name in ["nginx", "haproxy", "lua"]:
             self.ports[name] = free_port()
         self.start_proxy("nginx", "nginx.conf", ["nginx", "-c"])
         self.start_proxy("lua", "nginx_lua.conf", ["nginx", "-c"])
         self.start_proxy("haproxy", "haproxy.cfg", ["haproxy", "-f"])
-        self.start_leafrank()
+        self.ports["api"] = self.start_leafrank("leafrank", "upstream")
         self.write_requests()
+
+    def start_upstream(self, name, what):
+        process = subprocess.Popen([self.gear, what], stdout=subprocess.PIPE, text=True)
+        self.processes[name] = process
+        self.ports[name] = int(process.stdout.readline())
 
     def start(self, name, command, port, **environment):
         log = open(self.directory / f"{name}.log", "w")
@@ -123,18 +125,20 @@ class Bench:
         (home / template).write_text(text)
         self.start(name, [*command, home / template], self.ports[name])
 
-    def start_leafrank(self):
-        ports = {place: free_port() for place in ["data", "api", "ops"]}
+    def start_leafrank(self, name, upstream):
+        """Starts a sidecar before a program; returns the port of its API."""
+        home = self.directory / name
+        home.mkdir()
+        places = {place: free_port() for place in ["data", "api", "ops"]}
+        places.update(upstream=self.ports[upstream], home=home)
         text = (HERE / "leafrank.yaml").read_text()
-        for place, port in {**ports, "upstream": self.ports["upstream"]}.items():
-            text = text.replace(f"@{place.upper()}@", str(port))
-        settings = self.directory / "leafrank.yaml"
-        settings.write_text(text)
-        self.ports["api"] = ports["api"]
-        self.ports["ops"] = ports["ops"]
-        command = [self.leafrank, "serve", "--config", settings]
-        self.start("leafrank", command, ports["data"])
-        wait_for(ports["api"], self.processes["leafrank"], "leafrank's API")
+        for place, value in places.items():
+            text = text.replace(f"@{place.upper()}@", str(value))
+        (home / "leafrank.yaml").write_text(text)
+        command = [self.leafrank, "serve", "--config", home / "leafrank.yaml"]
+        self.start(name, command, places["data"])
+        wait_for(places["api"], self.processes[name], f"{name}'s API")
+        return places["api"]
 
     def write_requests(self):
         """A file of requests for each path and length; every program gets the same ones."""
@@ -159,10 +163,9 @@ class Bench:
         connection.close()
         return reply.headers, body
 
-    def warm_up(self):
-        """Gives every shopper a taste, then checks that each list moves, and moves rightly."""
-        self.ask("leafrank", "search", 0, 100)
-        connection = http.client.HTTPConnection("127.0.0.1", self.ports["api"], timeout=10)
+    def give_taste(self, api):
+        """Lets every shopper buy something."""
+        connection = http.client.HTTPConnection("127.0.0.1", api, timeout=10)
         for shopper in range(SHOPPERS):
             for step, among in BOUGHT:
                 sku = f"SKU-{5 + shopper * step % (among - 5):05}"
@@ -173,6 +176,11 @@ class Bench:
                 if reply.status != 202:
                     raise SystemExit(f"the track API answered {reply.status}")
         connection.close()
+
+    def warm_up(self):
+        """Gives every shopper a taste, then checks that each list moves, and moves rightly."""
+        self.ask("leafrank", "search", 0, 100)
+        self.give_taste(self.ports["api"])
         for limit in [20, 100]:
             _, plain = self.ask("upstream", "search", 0, limit)
             for shopper in range(SHOPPERS):

@@ -19,8 +19,9 @@ def ask(client):
     products = client.collections.get("Product")
     found = {"version": weaviate.__version__, "ready": client.is_ready()}
     score = MetadataQuery(score=True)
-    found["bm25"] = hits(products.query.bm25("organic spinach", limit=20, return_metadata=score))
-    found["page"] = hits(products.query.bm25("organic spinach", limit=5, offset=5, return_metadata=score))
+    found["bm25"] = hits(products.query.bm25("organic", limit=20, return_metadata=score))
+    found["page"] = hits(products.query.bm25("organic", limit=5, offset=5, return_metadata=score))
+    found["five"] = hits(products.query.bm25("organic", limit=5, return_metadata=score))
     found["hybrid"] = hits(products.query.hybrid("baby greens", alpha=0.5, limit=20, return_metadata=score))
     found["near_text"] = hits(products.query.near_text("apples", limit=10))
     found["iterated"] = [str(o.uuid) for o in products.iterator()]

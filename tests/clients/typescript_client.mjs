@@ -17,8 +17,9 @@ async function ask(client) {
   const { version } = JSON.parse(readFileSync('node_modules/weaviate-client/package.json', 'utf8'));
   const found = { version, ready: await client.isReady() };
   const returnMetadata = ['score'];
-  found.bm25 = hits(await products.query.bm25('organic spinach', { limit: 20, returnMetadata }));
-  found.page = hits(await products.query.bm25('organic spinach', { limit: 5, offset: 5, returnMetadata }));
+  found.bm25 = hits(await products.query.bm25('organic', { limit: 20, returnMetadata }));
+  found.page = hits(await products.query.bm25('organic', { limit: 5, offset: 5, returnMetadata }));
+  found.five = hits(await products.query.bm25('organic', { limit: 5, returnMetadata }));
   found.hybrid = hits(await products.query.hybrid('baby greens', { alpha: 0.5, limit: 20, returnMetadata }));
   found.near_text = hits(await products.query.nearText('apples', { limit: 10 }));
   found.iterated = [];

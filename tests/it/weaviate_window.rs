@@ -13,7 +13,7 @@ const SEARCH: &str = "/weaviate.v1.Weaviate/Search";
 const WINDOW: u32 = 45;
 
 /// Weaviate's routes with a window, else as in the preset.
-fn widened(window: u32) -> String {
+pub fn widened(window: u32) -> String {
     let hits = "id: /sku, id_or: /id, name: /name, category: /supplierCategory, \
                 terms: /searchTerms, price: /retailPrice";
     format!(

@@ -7,6 +7,10 @@
 //! a target: name, requests, errors, and the latency's percentiles in µs.
 //! The shop is one thread with one event loop, as shops are; the pace has a blocking thread a
 //! connection, so that no request waits for another's reply.
+//! `gear grpc-upstream` and `gear grpc …` are both ends of gRPC: [`grpc`].
+
+mod grpc;
+mod messages;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -41,8 +45,17 @@ fn main() -> ExitCode {
             let number = |text: &str| text.parse::<f64>().unwrap_or(1.0);
             pace(number(seconds), number(rate), number(connections) as usize, targets)
         }
+        ["grpc-upstream"] => grpc::upstream(),
+        ["grpc", port, seconds, streams, hits, kind] => {
+            let number = |text: &str| text.parse::<f64>().unwrap_or(1.0);
+            let (streams, hits) = (number(streams) as usize, number(hits) as usize);
+            grpc::load(port, number(seconds), streams, hits, kind)
+        }
         _ => {
-            eprintln!("gear upstream | gear pace SECONDS RATE CONNECTIONS NAME=PORT=FILE…");
+            eprintln!(concat!(
+                "gear upstream | gear pace SECONDS RATE CONNECTIONS NAME=PORT=FILE… | ",
+                "gear grpc-upstream | gear grpc PORT SECONDS STREAMS HITS KIND"
+            ));
             return ExitCode::from(64);
         }
     }
