@@ -181,7 +181,9 @@ fn judged(message: &[u8], plan: &GrpcPlan) -> bool {
     assert_eq!(spliced.len(), body.len());
     let mut expected = shallow;
     expected.results.reverse();
-    assert_eq!(ShallowReply::decode(&spliced[5..]).unwrap(), expected);
+    // NaN is not itself, but is written alike
+    let moved = ShallowReply::decode(&spliced[5..]).unwrap();
+    assert_eq!(moved.encode_to_vec(), expected.encode_to_vec(), "{moved:?} is not {expected:?}");
     let stripped = Stripped { score: true, properties: vec!["name".into()] };
     if let Ok(narrow) = cut(&body, list, &order, 0..1, &stripped) {
         assert!(Records::new(&narrow[5..]).all(|record| record.is_ok()));
@@ -189,7 +191,6 @@ fn judged(message: &[u8], plan: &GrpcPlan) -> bool {
     let Ok(deep) = SearchReply::decode(message) else { return false };
     let expected: Vec<_> = deep.results.iter().map(facts).collect();
     let hits: Vec<_> = list.hits.iter().map(seen).collect();
-    // NaN is not itself, but is written alike
     assert_eq!(format!("{hits:?}"), format!("{expected:?}"));
     true
 }

@@ -214,7 +214,8 @@ async fn the_shopper_is_found_where_the_settings_say_in_their_order() {
     };
     // {"sub":"claimed"}
     let token = "Bearer e30.eyJzdWIiOiJjbGFpbWVkIn0.c2ln";
-    let rows: [(&str, &[(&str, &str)], &str); 6] = [
+    type Metadata<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(&str, Metadata<'_>, &str); 6] = [
         ("claimed", &[("authorization", token), ("x-user-id", "other")], ""),
         ("named", &[("x-user-id", "named"), ("baggage", "user.id=other")], "other"),
         (
