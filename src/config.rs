@@ -248,6 +248,8 @@ pub struct Store {
     pub profiles_max: usize,
     /// Products in the catalogue.
     pub products_max: usize,
+    /// Bytes of hits that are remembered as they were written; 0 = none.
+    pub hits_bytes_max: u64,
     /// Products remembered a profile.
     pub products_per_profile_max: usize,
     /// Facets remembered a profile.

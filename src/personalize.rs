@@ -46,7 +46,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
 use crate::wire::weaviate::grpc::GrpcPlan;
-use crate::wire::{DecodeLimits, Doubt, HitPlan, Reply};
+use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
 use breaker::Breaker;
 use explain::Explained;
 use fail_open::FailOpen;
@@ -85,9 +85,9 @@ impl Hits {
         }
     }
 
-    fn decode<'a>(&self, body: &'a [u8]) -> Result<Reply<'a>, Doubt> {
+    fn decode<'a>(&self, body: &'a [u8], known: &KnownHits) -> Result<Reply<'a>, Doubt> {
         match self {
-            Self::Json(plan) => plan.decode(body, &DecodeLimits::default()),
+            Self::Json(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
             Self::Grpc(plan) => plan.decode(body, &DecodeLimits::default()),
         }
     }

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 
 use crate::config;
 use crate::preferences::population::Population;
+use crate::wire::KnownHits;
 use catalog::Catalog;
 use shoppers::Shoppers;
 
@@ -22,6 +23,8 @@ pub struct Store {
     pub shoppers: Shoppers,
     /// Products.
     pub catalog: Catalog,
+    /// Hits as they were last written.
+    pub hits: KnownHits,
     /// Priors, base rates, propensities.
     pub population: RwLock<Population>,
 }
@@ -32,6 +35,7 @@ impl Store {
         Self {
             shoppers: Shoppers::new(settings),
             catalog: Catalog::new(settings.products_max),
+            hits: KnownHits::new(settings.hits_bytes_max),
             population: RwLock::new(Population::new(settings.products_max)),
         }
     }

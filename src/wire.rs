@@ -5,7 +5,8 @@
 //! single values of a request ([`Json`]), and the same bytes with the spans in another order
 //! ([`splice`]). Content codings are undone and applied again ([`encoding`]).
 //!
-//! Nothing here waits, opens, logs, or keeps anything; nothing panics on any input. Whatever is
+//! Nothing here waits, opens, logs, or keeps anything but the hits that a caller wants remembered
+//! ([`KnownHits`]); nothing panics on any input. Whatever is
 //! not certain is a [`Doubt`], and the caller sends the original. A body is never parsed into a
 //! tree and written again: every byte of the output is a byte of the input, but for what
 //! [`annotate`] is asked to add.
@@ -20,6 +21,7 @@ mod doubt;
 mod edit;
 mod hit;
 mod json;
+mod known;
 mod map;
 mod plan;
 mod pointer;
@@ -31,8 +33,9 @@ mod trie;
 
 pub use doubt::Doubt;
 pub use edit::{Edit, Member, annotate, append_member, remove_member, set_member};
-pub use hit::HitView;
+pub use hit::{HitView, Words};
 pub use json::{Json, Kind, elements, lines, lookup, lookup_text, object_keys};
+pub use known::{Known, KnownHits};
 pub use map::{Condition, Expected, HitMap};
 pub use plan::{DecodeLimits, HitList, HitPlan, Reply, SkippedList, decode};
 pub use pointer::{Pointer, PointerError};

@@ -51,6 +51,7 @@ pub(super) fn settings(
         store: Store {
             profiles_max: size(raw.store.profiles_max),
             products_max: size(raw.store.products_max),
+            hits_bytes_max: raw.store.hits_bytes_max,
             products_per_profile_max: size(raw.store.products_per_profile_max),
             facets_per_profile_max: size(raw.store.facets_per_profile_max),
             recent_max: size(raw.store.recent_max),

@@ -320,6 +320,10 @@ section! {
         /// Products in the catalogue.
         #[schemars(range(min = 1, max = 10_000_000))]
         products_max: u64 = 200_000,
+        /// Bytes of hits that are remembered as they were written, so that they need not be read
+        /// again; 0 = none.
+        #[schemars(range(min = 0, max = 1_073_741_824))]
+        hits_bytes_max: u64 = 16_777_216,
         /// Products remembered a profile.
         #[schemars(range(min = 1, max = 65_536))]
         products_per_profile_max: u64 = 1_024,

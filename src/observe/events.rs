@@ -15,7 +15,7 @@ use crate::route::Matched;
 use crate::signals::Source;
 use crate::types::ids::{ProductId, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
-use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer};
+use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer, Words};
 
 /// Lines of one order that are learned from.
 const LINES_MAX: usize = 500;
@@ -184,15 +184,15 @@ impl Observer {
 /// `one`, its gaps filled from `other`.
 fn filled<'a>(one: HitView<'a>, other: HitView<'a>) -> HitView<'a> {
     let said = |text: &Cow<'_, str>| !text.trim().is_empty();
-    HitView {
-        name: one.name.filter(said).or(other.name),
-        category: one.category.filter(said).or(other.category),
-        brand: one.brand.filter(said).or(other.brand),
-        attributes: if one.attributes.is_empty() { other.attributes } else { one.attributes },
-        terms: if one.terms.is_empty() { other.terms } else { one.terms },
-        price: one.price.or(other.price),
-        ..one
-    }
+    let (read, others) = (one.read, other.read);
+    let read = Words {
+        name: read.name.filter(said).or(others.name),
+        category: read.category.filter(said).or(others.category),
+        brand: read.brand.filter(said).or(others.brand),
+        attributes: if read.attributes.is_empty() { others.attributes } else { read.attributes },
+        terms: if read.terms.is_empty() { others.terms } else { read.terms },
+    };
+    HitView { read, price: one.price.or(other.price), ..one }
 }
 
 fn number(places: &[Place], ask: &Ask<'_>) -> Option<f32> {

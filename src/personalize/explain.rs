@@ -50,7 +50,7 @@ impl Personalizer {
     pub fn explain(&self, search: &Search, body: &[u8]) -> Result<Vec<Explained>, FailOpen> {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
-        let reply = search.read(body)?;
+        let reply = search.read(body, &self.store.hits)?;
         let pass = Pass { rules: &rules, budget: &budget, explain: true };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         if lists.is_empty() {
@@ -74,7 +74,7 @@ impl Personalizer {
             let parts = explain(request, ranking, was);
             Some(Explained {
                 id: hit.id.clone().into_owned(),
-                name: hit.name.as_deref().unwrap_or_default().to_owned(),
+                name: hit.words().name.as_deref().unwrap_or_default().to_owned(),
                 was,
                 is,
                 score: ranking.scores.get(was).map_or(0.0, |terms| terms.total()),

@@ -20,7 +20,9 @@ use crate::signals::ShownList;
 use crate::types::budget::Budget;
 use crate::types::product::{Axis, ProductFacts};
 use crate::wire::weaviate::grpc;
-use crate::wire::{Doubt, HitList, HitView, Move, Pointer, Reply, remove_member, rewrite};
+use crate::wire::{
+    Doubt, HitList, HitView, KnownHits, Move, Pointer, Reply, remove_member, rewrite,
+};
 
 /// One list of a reply, ranked.
 pub(super) struct Ranked<'r, 'a> {
@@ -90,8 +92,12 @@ impl<'r, 'a> Ranked<'r, 'a> {
 
 impl Search {
     /// Finds the lists of a reply that may be touched.
-    pub(super) fn read<'a>(&self, body: &'a [u8]) -> Result<Reply<'a>, FailOpen> {
-        let mut reply = self.plan.hits.decode(body)?;
+    pub(super) fn read<'a>(
+        &self,
+        body: &'a [u8],
+        known: &KnownHits,
+    ) -> Result<Reply<'a>, FailOpen> {
+        let mut reply = self.plan.hits.decode(body, known)?;
         if let Some(searches) = &self.searches {
             reply.lists.retain(|list| searches.allow(list));
             // a list that holds more than was asked for must be brought back to that
@@ -159,7 +165,7 @@ impl Personalizer {
     pub fn rerank(&self, search: &Search, body: &[u8]) -> Result<Reranked, FailOpen> {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
-        let reply = search.read(body)?;
+        let reply = search.read(body, &self.store.hits)?;
         if search.rests_on_moved() {
             return Ok(self.left_as_moved(search, &reply, &rules));
         }
@@ -203,7 +209,7 @@ impl Personalizer {
     /// The reason for which it teaches nothing.
     pub fn look(&self, search: &Search, body: &[u8]) -> Result<Looked, FailOpen> {
         let rules = self.rules.load();
-        let reply = search.read(body)?;
+        let reply = search.read(body, &self.store.hits)?;
         let natural: Vec<_> = reply.lists.iter().map(|list| self.facts_of(list, &rules)).collect();
         let mut looked = Looked {
             seen: seen(natural.iter().flatten()),

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::rules::knowledge::{Knowledge, words};
 use crate::types::ids::ProductKey;
@@ -76,7 +75,7 @@ impl Catalog {
     pub fn describe(&self, hit: &HitView<'_>, knowledge: &Knowledge) -> Arc<ProductFacts> {
         self.follow(knowledge);
         let key = ProductKey::of(&hit.id);
-        let digest = digest_of(hit);
+        let digest = hit.digest();
         let known = self.products.get(&key);
         // nearly every hit is one described before, in the same words
         let known = match known {
@@ -117,9 +116,10 @@ impl Catalog {
     }
 
     fn facts_of(&self, key: ProductKey, hit: &HitView<'_>, knowledge: &Knowledge) -> ProductFacts {
-        let name = hit.name.as_deref().unwrap_or("");
-        let category = hit.category.as_deref().map(normalise).filter(|c| !c.is_empty());
-        let terms: Vec<&str> = hit.terms.iter().map(Cow::as_ref).collect();
+        let said = hit.words();
+        let name = said.name.as_deref().unwrap_or("");
+        let category = said.category.as_deref().map(normalise).filter(|c| !c.is_empty());
+        let terms: Vec<&str> = said.terms.iter().map(Cow::as_ref).collect();
         let mut facets = Vec::with_capacity(8);
         let mut leaf = None;
         if let Some(path) = &category {
@@ -128,12 +128,12 @@ impl Catalog {
                 facets.extend(leaf);
             }
         }
-        let brand = hit.brand.as_deref().map(normalise).filter(|b| !b.is_empty());
+        let brand = said.brand.as_deref().map(normalise).filter(|b| !b.is_empty());
         facets.extend(brand.map(|brand| self.facet(Axis::Brand, &brand)));
-        let said = hit.attributes.iter().map(|a| normalise(a)).filter(|a| !a.is_empty());
-        facets.extend(said.map(|attribute| self.facet(Axis::Attribute, &attribute)));
+        let attributes = said.attributes.iter().map(|a| normalise(a)).filter(|a| !a.is_empty());
+        facets.extend(attributes.map(|attribute| self.facet(Axis::Attribute, &attribute)));
         let mut sizes = Vec::new();
-        for attribute in knowledge.infer(name, hit.category.as_deref(), &terms) {
+        for attribute in knowledge.infer(name, said.category.as_deref(), &terms) {
             let list = if knowledge.is_size(attribute) { &mut sizes } else { &mut facets };
             list.push(self.facet(Axis::Attribute, attribute));
         }
@@ -210,52 +210,39 @@ fn levels_of(path: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_bare(hit: &HitView<'_>) -> bool {
-    hit.name.is_none() && hit.category.is_none()
+    let said = hit.words();
+    said.name.is_none() && said.category.is_none()
 }
 
 /// Which of name, category, brand, attributes, terms and price a description gives, a bit each.
 fn said_by(hit: &HitView<'_>) -> u8 {
     let text = |part: &Option<Cow<'_, str>>| part.as_deref().is_some_and(|t| !t.trim().is_empty());
+    let said = hit.words();
     let parts = [
-        text(&hit.name),
-        text(&hit.category),
-        text(&hit.brand),
-        !hit.attributes.is_empty(),
-        !hit.terms.is_empty(),
+        text(&said.name),
+        text(&said.category),
+        text(&said.brand),
+        !said.attributes.is_empty(),
+        !said.terms.is_empty(),
         hit.price.is_some(),
     ];
     parts.into_iter().fold(0, |bits, said| bits << 1 | u8::from(said))
 }
 
-/// A digest of all that facts are made of.
-fn digest_of(hit: &HitView<'_>) -> u64 {
-    let text = |part: &Option<Cow<'_, str>>| part.as_deref().map_or(0, |t| xxh3_64(t.as_bytes()));
-    let list = |parts: &[Cow<'_, str>]| {
-        parts.iter().fold(7_u64, |sum, t| sum.rotate_left(9) ^ xxh3_64(t.as_bytes()))
-    };
-    let price = hit.price.map_or(0, |price| u64::from(price.to_bits()));
-    [
-        text(&hit.name),
-        text(&hit.category),
-        text(&hit.brand),
-        list(&hit.attributes),
-        list(&hit.terms),
-        price,
-    ]
-    .into_iter()
-    .fold(1, |sum: u64, part| sum.rotate_left(13).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ part)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Words;
 
     fn hit<'a>(id: &'a str, name: &'a str, category: &'a str, price: f32) -> HitView<'a> {
         HitView {
             id: id.into(),
-            name: Some(name.into()),
-            category: Some(category.into()),
-            brand: Some("Harvest Lane".into()),
+            read: Words {
+                name: Some(name.into()),
+                category: Some(category.into()),
+                brand: Some("Harvest Lane".into()),
+                ..Words::default()
+            },
             price: Some(price),
             ..HitView::default()
         }
@@ -290,10 +277,12 @@ mod tests {
         let catalog = Catalog::new(10);
         let knowledge = Knowledge::shipped();
         let known = catalog.describe(&hit("1", "Oat Milk", "Dairy", 3.0), &knowledge);
-        let listed =
-            HitView { id: "1".into(), name: Some("Oat Milk".into()), ..HitView::default() };
+        let name = Some("Oat Milk".into());
+        let read = Words { name, ..Words::default() };
+        let listed = HitView { id: "1".into(), read, ..HitView::default() };
         assert_eq!(catalog.describe(&listed, &knowledge), known);
-        let tagged = HitView { attributes: vec!["new".into()], ..listed };
+        let read = Words { attributes: vec!["new".into()], ..listed.read.clone() };
+        let tagged = HitView { read, ..listed };
         assert_ne!(catalog.describe(&tagged, &knowledge), known);
     }
 

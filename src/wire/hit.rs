@@ -7,8 +7,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::doubt::Doubt;
 use super::json::{Json, Kind};
+use super::known::{Known, Memory, Pivot};
 use super::map::HitMap;
 use super::pointer::Pointer;
 use super::scan::Scan;
@@ -23,16 +26,11 @@ pub struct HitView<'a> {
     pub raw: &'a str,
     /// Stable product key; never empty in a list.
     pub id: Cow<'a, str>,
-    /// Name.
-    pub name: Option<Cow<'a, str>>,
-    /// Category; several levels are joined by `/`.
-    pub category: Option<Cow<'a, str>>,
-    /// Brand or supplier.
-    pub brand: Option<Cow<'a, str>>,
-    /// Attributes.
-    pub attributes: Vec<Cow<'a, str>>,
-    /// Further search terms.
-    pub terms: Vec<Cow<'a, str>>,
+    /// What was read here of its product; of a hit known from before nothing. Ask
+    /// [`HitView::words`].
+    pub read: Words<'a>,
+    /// What is known of it from before.
+    pub known: Option<Known>,
     /// Price in the shop's own unit; finite.
     pub price: Option<f32>,
     /// The upstream's score; finite.
@@ -43,7 +41,75 @@ pub struct HitView<'a> {
     pub sponsored: bool,
 }
 
+/// What a hit says of its product in words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Words<'a> {
+    /// Name.
+    pub name: Option<Cow<'a, str>>,
+    /// Category; several levels are joined by `/`.
+    pub category: Option<Cow<'a, str>>,
+    /// Brand or supplier.
+    pub brand: Option<Cow<'a, str>>,
+    /// Attributes.
+    pub attributes: Vec<Cow<'a, str>>,
+    /// Further search terms.
+    pub terms: Vec<Cow<'a, str>>,
+}
+
+impl Words<'_> {
+    pub(super) fn is_empty(&self) -> bool {
+        let named = self.name.is_some() || self.category.is_some() || self.brand.is_some();
+        !named && self.attributes.is_empty() && self.terms.is_empty()
+    }
+
+    /// The same, borrowing nothing.
+    pub(super) fn into_owned(self) -> Words<'static> {
+        let one = |word: Cow<'_, str>| Cow::Owned(word.into_owned());
+        Words {
+            name: self.name.map(one),
+            category: self.category.map(one),
+            brand: self.brand.map(one),
+            attributes: self.attributes.into_iter().map(one).collect(),
+            terms: self.terms.into_iter().map(one).collect(),
+        }
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        let text =
+            |part: &Option<Cow<'_, str>>| part.as_deref().map_or(0, |t| xxh3_64(t.as_bytes()));
+        let list = |parts: &[Cow<'_, str>]| {
+            parts.iter().fold(7_u64, |sum, t| sum.rotate_left(9) ^ xxh3_64(t.as_bytes()))
+        };
+        let parts = [
+            text(&self.name),
+            text(&self.category),
+            text(&self.brand),
+            list(&self.attributes),
+            list(&self.terms),
+        ];
+        parts.into_iter().fold(1, mixed)
+    }
+}
+
+fn mixed(sum: u64, part: u64) -> u64 {
+    sum.rotate_left(13).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ part
+}
+
 impl<'a> HitView<'a> {
+    /// What it says of its product in words.
+    pub fn words(&self) -> &Words<'_> {
+        match &self.known {
+            Some(known) => known.words(),
+            None => &self.read,
+        }
+    }
+
+    /// A digest of what it says of its product: its words and its price.
+    pub fn digest(&self) -> u64 {
+        let words = self.known.as_ref().map_or_else(|| self.read.digest(), Known::digest);
+        mixed(words, self.price.map_or(0, |price| u64::from(price.to_bits())))
+    }
+
     /// The hit as JSON value.
     pub fn json(&self) -> Json<'a> {
         Json::within(self.raw, self.span.start as usize)
@@ -111,8 +177,12 @@ pub(super) fn fields_of(map: &HitMap) -> Node {
 }
 
 /// A hit while its members are read.
-pub(super) struct Reading<'h, 'a> {
+pub(super) struct Reading<'h, 'a, 'k> {
     hit: &'h mut HitView<'a>,
+    /// Hits read before, …
+    memory: Option<&'h mut Memory<'k>>,
+    /// … and where this one, which is none of them, goes on behind its id.
+    pivot: Option<Pivot>,
     /// The key that counts where the first one is missing.
     id_or: Cow<'a, str>,
     doubt: Option<Doubt>,
@@ -120,16 +190,25 @@ pub(super) struct Reading<'h, 'a> {
     entered: bool,
 }
 
-impl<'h, 'a> Reading<'h, 'a> {
+impl<'h, 'a, 'k> Reading<'h, 'a, 'k> {
     /// Nothing is read yet.
     pub(super) fn of(hit: &'h mut HitView<'a>) -> Self {
-        Self { hit, id_or: Cow::Borrowed(""), doubt: None, entered: false }
+        Self::knowing(hit, None)
     }
 
-    /// All members were passed; what forbids to touch the hit's list.
-    pub(super) fn done(self) -> Option<Doubt> {
+    /// The same, where hits read before may be known.
+    pub(super) fn knowing(hit: &'h mut HitView<'a>, memory: Option<&'h mut Memory<'k>>) -> Self {
+        let id_or = Cow::Borrowed("");
+        Self { hit, memory, pivot: None, id_or, doubt: None, entered: false }
+    }
+
+    /// All members were passed, at the end of `passed`; what forbids to touch the hit's list.
+    pub(super) fn done(self, passed: &str) -> Option<Doubt> {
         if self.hit.id.is_empty() {
             self.hit.id = self.id_or;
+        }
+        if let (Some(memory), Some(pivot), None) = (self.memory, self.pivot, self.doubt) {
+            memory.keep(self.hit, &pivot, passed);
         }
         self.doubt
     }
@@ -142,16 +221,17 @@ const CATEGORY: u64 = 1 << Field::Category as u64;
 const BRAND: u64 = 1 << Field::Brand as u64;
 const ATTRIBUTES: u64 = 1 << Field::Attributes as u64;
 const TERMS: u64 = 1 << Field::Terms as u64;
+const SCORE: u64 = 1 << Field::Score as u64;
 /// Room made for the words of a list.
 const WORDS_AHEAD: usize = 4;
 
-impl<'a> Visit<'a> for Reading<'_, 'a> {
+impl<'a> Visit<'a> for Reading<'_, 'a, '_> {
     /// Lists of words are read as they are passed.
     fn enter(&mut self, marks: u64, leaf: bool, scan: &mut Scan<'a>) -> Result<bool, Doubt> {
         let words = match marks {
             _ if !leaf || scan.peek() != b'[' => return Ok(false),
-            ATTRIBUTES => &mut self.hit.attributes,
-            TERMS => &mut self.hit.terms,
+            ATTRIBUTES => &mut self.hit.read.attributes,
+            TERMS => &mut self.hit.read.terms,
             _ => return Ok(false),
         };
         let mut more = scan.open(b']')?;
@@ -180,6 +260,11 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
         if std::mem::take(&mut self.entered) {
             return;
         }
+        if marks == SCORE
+            && let Some(pivot) = &mut self.pivot
+        {
+            pivot.score(value.span());
+        }
         let mut left = marks;
         while let Some(field) = FIELDS.get(left.trailing_zeros() as usize) {
             left &= left - 1;
@@ -194,9 +279,9 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
         let Some(word) = value.word() else { return false };
         let hit = &mut *self.hit;
         let place = match marks {
-            NAME => &mut hit.name,
-            CATEGORY => &mut hit.category,
-            BRAND => &mut hit.brand,
+            NAME => &mut hit.read.name,
+            CATEGORY => &mut hit.read.category,
+            BRAND => &mut hit.read.brand,
             ID if hit.id.is_empty() => {
                 hit.id = Cow::Borrowed(word);
                 return true;
@@ -210,26 +295,44 @@ impl<'a> Visit<'a> for Reading<'_, 'a> {
         is_first
     }
 
+    fn pivot(&self) -> u64 {
+        if self.memory.is_some() { ID } else { 0 }
+    }
+
+    fn known(&mut self, marks: u64, seen: u64, scan: &Scan<'a>) -> Option<&'a [u8]> {
+        let memory = self.memory.as_mut()?;
+        if marks & ID == 0 || self.hit.id.is_empty() || self.doubt.is_some() {
+            return None;
+        }
+        match memory.recall(self.hit, seen, (scan.at(), scan.ahead())) {
+            Ok(behind) => Some(behind.as_bytes()),
+            Err(pivot) => {
+                self.pivot = pivot;
+                None
+            }
+        }
+    }
+
     fn twice(&mut self) -> Result<(), Doubt> {
         self.doubt.get_or_insert(Doubt::DuplicateKey);
         Ok(())
     }
 }
 
-impl<'a> Reading<'_, 'a> {
+impl<'a> Reading<'_, 'a, '_> {
     fn read(&mut self, field: Field, value: Json<'a>) -> Result<(), Doubt> {
         let hit = &mut *self.hit;
         match field {
             Field::Id => name(&mut hit.id, value)?,
             Field::IdOr => name(&mut self.id_or, value)?,
-            Field::Name => first(&mut hit.name, value.text()?),
-            Field::Brand => first(&mut hit.brand, value.text()?),
-            Field::Category => each_text(value, |level| match &mut hit.category {
+            Field::Name => first(&mut hit.read.name, value.text()?),
+            Field::Brand => first(&mut hit.read.brand, value.text()?),
+            Field::Category => each_text(value, |level| match &mut hit.read.category {
                 Some(path) => path.to_mut().extend(["/", level.as_ref()]),
                 none => *none = Some(level),
             })?,
-            Field::Attributes => each_text(value, |text| hit.attributes.push(text))?,
-            Field::Terms => each_text(value, |text| hit.terms.push(text))?,
+            Field::Attributes => each_text(value, |text| hit.read.attributes.push(text))?,
+            Field::Terms => each_text(value, |text| hit.read.terms.push(text))?,
             Field::Price => {
                 let price = value.number().map(|price| price as f32);
                 first(&mut hit.price, price.filter(|price| price.is_finite()));

@@ -9,9 +9,12 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::doubt::Doubt;
 use super::hit::{HitView, Reading, fields_of};
 use super::json::{Json, Kind, text_of};
+use super::known::{KnownHits, Memory};
 use super::map::{Condition, Expected, HitMap};
 use super::pointer::Segment;
 use super::scan::Scan;
@@ -47,6 +50,8 @@ pub struct HitPlan {
     in_pass: Vec<Condition>,
     /// Conditions with `*` or inside the list: looked up when everything else holds.
     looked_up: Vec<Condition>,
+    /// Tells this map from others among the hits that are known.
+    salt: u64,
 }
 
 /// What was found in a body.
@@ -91,7 +96,8 @@ impl HitPlan {
         for (bit, condition) in in_pass.iter().enumerate() {
             reply.add(&condition.at.0, 1 << bit);
         }
-        Self { reply, hit: fields_of(map), in_pass, looked_up }
+        let salt = xxh3_64(format!("{map:?}").as_bytes());
+        Self { reply, hit: fields_of(map), in_pass, looked_up, salt }
     }
 
     /// Finds the hits of `body`.
@@ -100,10 +106,33 @@ impl HitPlan {
     /// The reason to leave the whole body alone. When no list is usable, that is the reason of the
     /// first list, or [`Doubt::NoHits`].
     pub fn decode<'a>(&self, body: &'a [u8], limits: &DecodeLimits) -> Result<Reply<'a>, Doubt> {
+        self.decoded(body, limits, None)
+    }
+
+    /// The same, faster where hits are as they were before.
+    ///
+    /// # Errors
+    /// As [`HitPlan::decode`].
+    pub fn decode_knowing<'a>(
+        &self,
+        body: &'a [u8],
+        limits: &DecodeLimits,
+        known: &KnownHits,
+    ) -> Result<Reply<'a>, Doubt> {
+        self.decoded(body, limits, Some(known))
+    }
+
+    fn decoded<'a>(
+        &self,
+        body: &'a [u8],
+        limits: &DecodeLimits,
+        known: Option<&KnownHits>,
+    ) -> Result<Reply<'a>, Doubt> {
         let mut scan = Scan::new(text_of(body)?);
         let mut decoding = Decoding {
             plan: self,
             limits,
+            known,
             path: Vec::new(),
             reply: Reply::default(),
             found: vec![None; self.in_pass.len()],
@@ -137,7 +166,7 @@ impl HitPlan {
         let mut hit = HitView { span: span(value.span())?, raw: value.raw(), ..HitView::default() };
         let mut reading = Reading::of(&mut hit);
         walk(&mut Scan::new(value.raw()), &self.hit, &mut reading)?;
-        reading.done().map_or(Ok(hit), Err)
+        reading.done("").map_or(Ok(hit), Err)
     }
 }
 
@@ -158,6 +187,7 @@ pub fn decode<'a>(
 struct Decoding<'p, 'a> {
     plan: &'p HitPlan,
     limits: &'p DecodeLimits,
+    known: Option<&'p KnownHits>,
     path: Vec<Step<'a>>,
     reply: Reply<'a>,
     found: Vec<Option<Json<'a>>>,
@@ -196,6 +226,7 @@ impl<'p, 'a> Decoding<'p, 'a> {
         let mut hits = Vec::new();
         let mut doubt = None;
         let mut shape = Shape::default();
+        let mut memory = self.known.and_then(|known| known.open(self.plan.salt));
         let mut more = scan.open(b']')?;
         while more {
             if doubt.is_some() {
@@ -206,7 +237,7 @@ impl<'p, 'a> Decoding<'p, 'a> {
             } else {
                 hits.push(HitView::default());
                 if let Some(hit) = hits.last_mut() {
-                    doubt = self.hit(scan, hit, &mut shape)?;
+                    doubt = self.hit(scan, hit, &mut shape, memory.as_mut())?;
                 }
                 if hits.len() == 1 {
                     hits.reserve(self.hits_ahead(scan, scan.at() - start));
@@ -229,11 +260,12 @@ impl<'p, 'a> Decoding<'p, 'a> {
         scan: &mut Scan<'a>,
         hit: &mut HitView<'a>,
         shape: &mut Shape<'p, 'a>,
+        memory: Option<&mut Memory<'_>>,
     ) -> Result<Option<Doubt>, Doubt> {
         let start = scan.at();
-        let mut reading = Reading::of(hit);
+        let mut reading = Reading::knowing(hit, memory);
         walk_alike(scan, &self.plan.hit, &mut reading, shape)?;
-        let doubt = reading.done();
+        let doubt = reading.done(scan.passed());
         hit.span = span(start..scan.at())?;
         hit.raw = scan.since(start)?;
         Ok(doubt.or_else(|| hit.id.is_empty().then_some(Doubt::MissingId)))

@@ -99,6 +99,18 @@ impl<'a> Scan<'a> {
         self.at = self.text.len().saturating_sub(rest.len());
     }
 
+    /// The text from the cursor on.
+    #[inline(always)]
+    pub(super) fn ahead(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// All of the text up to the cursor.
+    #[inline(always)]
+    pub(super) fn passed(&self) -> &'a str {
+        self.text.get(..self.at).unwrap_or_default()
+    }
+
     /// What stands between two ends of the text, and where it starts.
     #[inline(always)]
     pub(super) fn between(&self, rest: &[u8], behind: &[u8]) -> Result<(usize, &'a str), Doubt> {
@@ -112,6 +124,12 @@ impl<'a> Scan<'a> {
     pub(super) fn deepen(&mut self) -> Result<(), Doubt> {
         self.depth += 1;
         if self.depth > DEPTH_MAX { Err(Doubt::TooDeep) } else { Ok(()) }
+    }
+
+    /// Counts a closing bracket that was passed elsewhere.
+    #[inline(always)]
+    pub(super) fn rise(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
     }
 
     /// Passes white space.

@@ -70,6 +70,18 @@ pub(super) trait Visit<'a> {
         false
     }
 
+    /// A marked leaf of an object that is guessed at was passed, mapped keys so far being `seen`; what
+    /// follows the object, where its rest is known from before.
+    #[inline(always)]
+    fn known(&mut self, _marks: u64, _seen: u64, _scan: &Scan<'a>) -> Option<&'a [u8]> {
+        None
+    }
+
+    /// The place that is told to [`Visit::known`].
+    fn pivot(&self) -> u64 {
+        0
+    }
+
     /// A key that matters is there twice.
     fn twice(&mut self) -> Result<(), Doubt> {
         Err(Doubt::DuplicateKey)
@@ -224,7 +236,7 @@ pub(super) fn walk_alike<'n, 'a>(
         return walk(scan, node, visit);
     }
     let mut seen = 0;
-    let mut index = guessed(scan, &shape.members, &mut seen, visit)?;
+    let Some(mut index) = guessed(scan, &shape.members, &mut seen, visit)? else { return Ok(()) };
     if index > 0 && scan.closes(b'}') {
         return Ok(());
     }
@@ -236,22 +248,31 @@ pub(super) fn walk_alike<'n, 'a>(
         }
         index += 1;
         value(scan, &member, &mut seen, visit)?;
+        if let Some((_, below)) = member.below
+            && let Some(behind) = visit.known(below.marks, seen, scan)
+        {
+            scan.go_on(behind);
+            scan.rise();
+            return Ok(());
+        }
     }
     Ok(())
 }
 
-/// Passes the leading members that are written as in `known`; answers how many these are.
+/// Passes the leading members that are written as in `known`; answers how many these are, or `None`
+/// when the rest of the object was known too.
 fn guessed<'a>(
     scan: &mut Scan<'a>,
     known: &[Member<'_, 'a>],
     seen: &mut u64,
     visit: &mut impl Visit<'a>,
-) -> Result<usize, Doubt> {
+) -> Result<Option<usize>, Doubt> {
+    let pivot = visit.pivot();
     let mut rest = scan.rest();
     for (index, member) in known.iter().enumerate() {
         let Some(behind) = token::behind(rest, member.lead.as_bytes()) else {
             scan.go_on(rest);
-            return Ok(index);
+            return Ok(Some(index));
         };
         rest = behind;
         if index == 0 {
@@ -276,11 +297,19 @@ fn guessed<'a>(
             if !visit.word(below.marks, value) {
                 visit.take(below.marks, value);
             }
+            if below.marks & pivot != 0 {
+                scan.go_on(behind);
+                if let Some(behind) = visit.known(below.marks, *seen, scan) {
+                    scan.go_on(behind);
+                    scan.rise();
+                    return Ok(None);
+                }
+            }
         }
         rest = behind;
     }
     scan.go_on(rest);
-    Ok(known.len())
+    Ok(Some(known.len()))
 }
 
 /// Passes the opening brace or the comma, the key and the colon of a member; `None` at the end.

@@ -148,11 +148,11 @@ fn seen(hit: &HitView<'_>) -> Facts {
     let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
     Facts {
         id: hit.id.clone().into_owned(),
-        name: owned(&hit.name),
-        category: owned(&hit.category),
-        brand: owned(&hit.brand),
-        attributes: hit.attributes.iter().map(|text| text.clone().into_owned()).collect(),
-        terms: hit.terms.iter().map(|text| text.clone().into_owned()).collect(),
+        name: owned(&hit.read.name),
+        category: owned(&hit.read.category),
+        brand: owned(&hit.read.brand),
+        attributes: hit.read.attributes.iter().map(|text| text.clone().into_owned()).collect(),
+        terms: hit.read.terms.iter().map(|text| text.clone().into_owned()).collect(),
         price: hit.price,
         score: hit.score,
         in_stock: hit.in_stock,

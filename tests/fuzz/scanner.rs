@@ -1,6 +1,8 @@
 //! The JSON scanner against serde_json: the same texts accepted, the same values found.
 
-use leafrank::wire::{DEPTH_MAX, DecodeLimits, Doubt, HitMap, Json, Pointer, decode};
+use leafrank::wire::{
+    DEPTH_MAX, DecodeLimits, Doubt, HitMap, HitPlan, Json, KnownHits, Pointer, Reply, decode,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -67,7 +69,9 @@ fn lists(body: &[u8], built: &Value) {
             price: Some(at("/price")),
             ..HitMap::default()
         };
-        let Ok(reply) = decode(body, &map, &[], &DecodeLimits::default()) else { continue };
+        let limits = DecodeLimits::default();
+        let Ok(reply) = decode(body, &map, &[], &limits) else { continue };
+        recognised(body, &HitPlan::new(&map, &[]), &reply);
         for list in reply.lists {
             let theirs = built.pointer(&list.at).and_then(Value::as_array).expect("an array");
             assert_eq!(list.hits.len(), theirs.len());
@@ -84,9 +88,27 @@ fn lists(body: &[u8], built: &Value) {
                 }
                 let named =
                     matches!(theirs["name"], Value::String(_) | Value::Number(_) | Value::Bool(_));
-                assert_eq!(ours.name.is_some(), named);
+                assert_eq!(ours.words().name.is_some(), named);
             }
         }
+    }
+}
+
+/// Hits that come again say what they said.
+fn recognised(body: &[u8], plan: &HitPlan, reply: &Reply<'_>) {
+    let known = KnownHits::new(1 << 20);
+    for _ in 0..2 {
+        let again = plan.decode_knowing(body, &DecodeLimits::default(), &known).unwrap();
+        assert_eq!(again.lists.len(), reply.lists.len());
+        let hits = |reply: &Reply<'_>| -> Vec<_> {
+            let all = reply.lists.iter().flat_map(|list| &list.hits);
+            all.map(|hit| {
+                let words = format!("{:?} {:?} {:?}", hit.words(), hit.price, hit.score);
+                (hit.span.clone(), hit.id.clone().into_owned(), words)
+            })
+            .collect()
+        };
+        assert_eq!(hits(&again), hits(reply));
     }
 }
 

@@ -182,11 +182,11 @@ fn as_read(field: &str, hit: &HitView<'_>, pointer: &Pointer) -> Option<String> 
     let texts = |all: &[Cow<'_, str>]| (!all.is_empty()).then(|| shown(&all.join(", ")));
     match field {
         "id" => (!hit.id.is_empty()).then(|| text(&hit.id)),
-        "name" => hit.name.as_deref().map(text),
-        "category" => hit.category.as_deref().map(text),
-        "brand" => hit.brand.as_deref().map(text),
-        "attributes" => texts(&hit.attributes),
-        "terms" => texts(&hit.terms),
+        "name" => hit.words().name.as_deref().map(text),
+        "category" => hit.words().category.as_deref().map(text),
+        "brand" => hit.words().brand.as_deref().map(text),
+        "attributes" => texts(&hit.words().attributes),
+        "terms" => texts(&hit.words().terms),
         "price" => hit.price.map(|price| price.to_string()),
         "score" => hit.score.map(|score| score.to_string()),
         "stock" => hit.in_stock.map(|in_stock| in_stock.to_string()),

@@ -53,11 +53,11 @@ fn a_hit_says_everything_that_the_map_names() {
     let [first, second] = list.hits.as_slice() else { panic!("two hits") };
     assert_eq!(bytes(&first.span), first.raw);
     assert_eq!(first.id, "A-1");
-    assert_eq!(first.name.as_deref(), Some("Oat \"Barista\""));
-    assert_eq!(first.category.as_deref(), Some("Dairy/Milk"));
-    assert_eq!(first.brand.as_deref(), Some("Hilltop"));
-    assert_eq!(first.attributes, ["vegan", "organic"]);
-    assert_eq!(first.terms, ["drink"]);
+    assert_eq!(first.read.name.as_deref(), Some("Oat \"Barista\""));
+    assert_eq!(first.read.category.as_deref(), Some("Dairy/Milk"));
+    assert_eq!(first.read.brand.as_deref(), Some("Hilltop"));
+    assert_eq!(first.read.attributes, ["vegan", "organic"]);
+    assert_eq!(first.read.terms, ["drink"]);
     assert_eq!((first.price, first.score), (Some(4.5), Some(0.75)));
     assert_eq!((first.in_stock, first.sponsored), (Some(false), true));
     assert_eq!(bytes(&second.span), r#"{"sku":17}"#);
@@ -79,9 +79,9 @@ fn members_of_unexpected_kinds_count_as_absent() {
         r#"{"sku":"a","product_name":null,"category":["Dairy","Milk",{}],"supplier":{},
         "dietary_info":"vegan","price":1e999,"score":"high","in_stock":"yes?","ad":"false"}"#,
     );
-    assert_eq!(hit.category.as_deref(), Some("Dairy/Milk"));
-    assert_eq!(hit.attributes, ["vegan"]);
-    assert_eq!((hit.name, hit.brand, hit.price, hit.score), (None, None, None, None));
+    assert_eq!(hit.read.category.as_deref(), Some("Dairy/Milk"));
+    assert_eq!(hit.read.attributes, ["vegan"]);
+    assert_eq!((hit.read.name, hit.read.brand, hit.price, hit.score), (None, None, None, None));
     assert_eq!((hit.in_stock, hit.sponsored), (None, false));
     assert_eq!(one_hit(r#"{"sku":"a","price":1e39}"#).price, None);
 }
@@ -250,7 +250,7 @@ fn one_value_is_read_without_a_list() {
     let body = br#" {"product_name":"Oats","price":3} "#;
     let facts = plan.read(Json::parse(body).unwrap()).unwrap();
     assert_eq!(
-        (facts.id.as_ref(), facts.name.as_deref(), facts.price),
+        (facts.id.as_ref(), facts.read.name.as_deref(), facts.price),
         ("", Some("Oats"), Some(3.0))
     );
     assert_eq!(&body[facts.span.start as usize..facts.span.end as usize], facts.raw.as_bytes());
@@ -270,8 +270,8 @@ fn a_star_in_a_member_gathers_texts() {
         "tags":{"x":{"label":"vegan"},"y":{"label":["raw","local"]}}}]"#;
     let reply = decode(body, &map, &[], &DecodeLimits::default()).unwrap();
     let hit = &reply.lists[0].hits[0];
-    assert_eq!(hit.category.as_deref(), Some("Dairy/Milk"));
-    assert_eq!(hit.attributes, ["vegan", "raw", "local"]);
+    assert_eq!(hit.read.category.as_deref(), Some("Dairy/Milk"));
+    assert_eq!(hit.read.attributes, ["vegan", "raw", "local"]);
 }
 
 /// A hit as shops may write it, most of them alike: members left out, doubled, in other words, with
@@ -336,6 +336,98 @@ proptest::proptest! {
     }
 }
 
+/// Hits as a shop may write them again: mostly alike, some with a long text, which alone is kept.
+fn any_page() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
+    use proptest::prelude::*;
+    let id = prop::sample::select(vec!["\"A\"", "\"B\"", "\"C\\u0041\"", "7", "null"]);
+    let score =
+        prop::sample::select(vec!["1", "0.25", "null", "\"3\"", "{}", "1,\"score\":2", "9e9"]);
+    let first =
+        prop::sample::select(vec!["", "\"price\":2,", "\"product_name\":\"x\",", "\"ad\":true,"]);
+    let last =
+        prop::sample::select(vec!["", ",\"price\":4.5", ",\"sku\":\"Z\"", ",\"in_stock\":false"]);
+    let hit = (first, id, 0..3_usize, score, last).prop_map(|(first, id, text, score, last)| {
+        let text = "a long text that says \\u00e9 little ".repeat(text + 2);
+        format!(
+            "{{{first}\"sku\":{id},\"product_name\":\"{text}\",\"terms\":[\"t\"],\"category\":\"D\",\
+             \"score\":{score}{last}}}"
+        )
+    });
+    prop::collection::vec(hit, 1..6)
+}
+
+proptest::proptest! {
+    #[test]
+    fn a_hit_that_is_known_says_what_it_would_say_when_read(
+        pages in proptest::collection::vec(any_page(), 1..12),
+    ) {
+        let map = shop_map();
+        let plan = HitPlan::new(&map, &[]);
+        let known = KnownHits::new(1 << 20);
+        for page in pages {
+            let body = format!("{{\"products\":[{}]}}", page.join(","));
+            let limits = DecodeLimits::default();
+            let read = plan.decode(body.as_bytes(), &limits);
+            let told = plan.decode_knowing(body.as_bytes(), &limits, &known);
+            prop_assert_alike(read, told)?;
+        }
+    }
+}
+
+fn prop_assert_alike(
+    read: Result<Reply<'_>, Doubt>,
+    told: Result<Reply<'_>, Doubt>,
+) -> Result<(), proptest::test_runner::TestCaseError> {
+    let (mut read, told) = match (read, told) {
+        (Ok(read), Ok(told)) => (read, told),
+        (read, told) => {
+            proptest::prop_assert_eq!(read, told);
+            return Ok(());
+        }
+    };
+    for (list, other) in read.lists.iter_mut().zip(&told.lists) {
+        for (hit, other) in list.hits.iter_mut().zip(&other.hits) {
+            proptest::prop_assert_eq!(hit.words(), other.words());
+            proptest::prop_assert_eq!(hit.digest(), other.digest());
+            hit.read = other.read.clone();
+            hit.known.clone_from(&other.known);
+        }
+    }
+    proptest::prop_assert_eq!(read, told);
+    Ok(())
+}
+
+#[test]
+fn a_hit_that_comes_again_is_recognised_and_one_that_changed_is_read() {
+    let plan = HitPlan::new(&shop_map(), &[]);
+    let known = KnownHits::new(1 << 20);
+    let body = |price: &str, score: &str| {
+        let text = "a long text ".repeat(20);
+        let hits = ["A", "B", "C"].map(|sku| {
+            format!(
+                "{{\"sku\":\"{sku}\",\"product_name\":\"{text}\",\"price\":{price},\"score\":{score}}}"
+            )
+        });
+        format!("{{\"products\":[{}]}}", hits.join(", "))
+    };
+    let recognised = |price: &str, score: &str| {
+        let body = body(price, score);
+        let reply = plan.decode_knowing(body.as_bytes(), &DecodeLimits::default(), &known);
+        let hits = reply.unwrap().lists.remove(0).hits;
+        assert!(hits.iter().all(|hit| hit.price == Some(price.parse().unwrap())));
+        assert!(hits.iter().all(|hit| hit.score == Some(score.parse().unwrap())));
+        assert!(hits.iter().all(|hit| hit.words().name.is_some()));
+        hits.iter().filter(|hit| hit.known.is_some()).count()
+    };
+    assert_eq!(recognised("4", "0.5"), 0);
+    assert_eq!(recognised("4", "0.5"), 3);
+    assert_eq!(recognised("4", "0.75"), 3, "a score is no change");
+    assert_eq!(recognised("5", "0.75"), 0, "a price is");
+    // a list in which more changed than stayed: the next ones are read without looking
+    assert!((0..32).all(|_| recognised("5", "0.5") == 0));
+    assert_eq!(recognised("5", "0.5"), 3);
+}
+
 /// The shop's captured replies, or nothing (said aloud) where they are not at hand.
 fn captured() -> Vec<(String, String)> {
     let shared =
@@ -382,9 +474,9 @@ fn captured_replies_decode_as_serde_json_reads_them() {
                         product
                     );
                     assert_eq!(hit.id, product["sku"].as_str().unwrap());
-                    assert_eq!(hit.name.as_deref(), product["product_name"].as_str());
-                    assert_eq!(hit.category.as_deref(), product["category"].as_str());
-                    assert_eq!(hit.brand.as_deref(), product["supplier"].as_str());
+                    assert_eq!(hit.read.name.as_deref(), product["product_name"].as_str());
+                    assert_eq!(hit.read.category.as_deref(), product["category"].as_str());
+                    assert_eq!(hit.read.brand.as_deref(), product["supplier"].as_str());
                     assert_eq!(hit.price, product["price"].as_f64().map(|price| price as f32));
                     assert_eq!(hit.in_stock, product["in_stock"].as_bool());
                 }

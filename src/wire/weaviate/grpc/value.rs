@@ -211,28 +211,28 @@ pub(super) fn take_id<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(),
 }
 
 pub(super) fn take_name<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {
-    first(&mut hit.name, value.text());
+    first(&mut hit.read.name, value.text());
     Ok(())
 }
 
 pub(super) fn take_brand<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {
-    first(&mut hit.brand, value.text());
+    first(&mut hit.read.brand, value.text());
     Ok(())
 }
 
 pub(super) fn take_category<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {
-    value.each_text(|level| match &mut hit.category {
+    value.each_text(|level| match &mut hit.read.category {
         Some(path) => path.to_mut().extend(["/", level.as_ref()]),
         none => *none = Some(level),
     })
 }
 
 pub(super) fn take_attributes<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {
-    value.each_text(|text| hit.attributes.push(text))
+    value.each_text(|text| hit.read.attributes.push(text))
 }
 
 pub(super) fn take_terms<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {
-    value.each_text(|text| hit.terms.push(text))
+    value.each_text(|text| hit.read.terms.push(text))
 }
 
 pub(super) fn take_price<'a>(hit: &mut HitView<'a>, value: Value<'a>) -> Result<(), Doubt> {

@@ -55,11 +55,11 @@ pub(super) fn seen(hit: &HitView<'_>) -> Facts {
     let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
     Facts {
         id: hit.id.clone().into_owned(),
-        name: owned(&hit.name),
-        category: owned(&hit.category),
-        brand: owned(&hit.brand),
-        attributes: hit.attributes.iter().map(|text| text.clone().into_owned()).collect(),
-        terms: hit.terms.iter().map(|text| text.clone().into_owned()).collect(),
+        name: owned(&hit.read.name),
+        category: owned(&hit.read.category),
+        brand: owned(&hit.read.brand),
+        attributes: hit.read.attributes.iter().map(|text| text.clone().into_owned()).collect(),
+        terms: hit.read.terms.iter().map(|text| text.clone().into_owned()).collect(),
         price: hit.price,
         score: hit.score,
         in_stock: hit.in_stock,
@@ -195,7 +195,7 @@ fn places_in_lists_and_names_in_objects_lead_on() {
     ] {
         let map = HitMap { id: at("/id").unwrap(), name: at(pointer), ..HitMap::default() };
         let read = GrpcPlan::new(&map).decode(&body, &DecodeLimits::default()).unwrap();
-        assert_eq!(read.lists[0].hits[0].name.as_deref(), expected, "{pointer}");
+        assert_eq!(read.lists[0].hits[0].read.name.as_deref(), expected, "{pointer}");
     }
 }
 
