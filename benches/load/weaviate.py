@@ -29,7 +29,7 @@ HITS = [20, 100]
 def start(bench):
     """The upstream and its sidecar, then a taste for every shopper."""
     bench.start_upstream("weaviate", "grpc-upstream")
-    api = bench.start_leafrank(SIDECAR, "weaviate")
+    api = bench.start_leafrank(SIDECAR, "weaviate", "leafloaf, weaviate")
     # What is bought must be known: somebody has to have seen it.
     ask(bench, SIDECAR, "anonymous", 100, CHECK_SECONDS)
     bench.give_taste(api)

@@ -1,7 +1,8 @@
 //! The two ends of the load script, in one small program.
 //!
 //! `gear upstream` is a shop that answers every request at once from memory: 20 hits (13 KB), or
-//! 100 (66 KB) when the request's body asks for `"limit":100`. It prints its port.
+//! 100 (66 KB) when the request's body asks for `"limit":100`. Like LeafLoaf it writes other ids into
+//! each reply, so that no two in a row are the same bytes. It prints its port.
 //! `gear pace SECONDS RATE CONNECTIONS NAME=PORT=FILE…` sends each target the requests of its file
 //! (apart by a line of `%`) at a fixed rate, all targets in turn within each tick, and prints a line
 //! a target: name, requests, errors, and the latency's percentiles in µs.
@@ -68,15 +69,18 @@ fn main() -> ExitCode {
     )
 }
 
+/// Replies that differ in their products' ids, taken in turn.
+const EDITIONS: usize = 8;
+
 /// A reply in the shape of LeafLoaf's search, some 650 bytes a hit.
-fn reply(hits: usize) -> Vec<u8> {
+fn reply(hits: usize, edition: usize) -> Vec<u8> {
     let hit = |n: usize| {
         let (kind, supplier) = (KINDS[n * 3 % KINDS.len()], SUPPLIERS[n * 7 % SUPPLIERS.len()]);
         let (one, other) = (DIETS[n % DIETS.len()], DIETS[(n * 3 + 1) % DIETS.len()]);
         let category = CATEGORIES[n * 5 % CATEGORIES.len()];
         format!(
             concat!(
-                r#"{{"product_id":"{a:08x}-7f2c-4d1a-9c3e-{b:012x}","sku":"SKU-{n:05}","#,
+                r#"{{"product_id":"{a:08x}-e{edition:03}-4d1a-9c3e-{b:012x}","sku":"SKU-{n:05}","#,
                 r#""product_name":"{supplier} {style} {kind} Milk {size} oz","#,
                 r#""product_description":"A creamy, all-purpose pick for coffee, cereal and baking "#,
                 r#"\u2014 made in small batches, {one} and shipped cold within a day of bottling. "#,
@@ -86,12 +90,13 @@ fn reply(hits: usize) -> Vec<u8> {
                 r#""category":"{category}","dietary_info":["{one}","{other}"],"in_stock":true,"#,
                 r#""score":null}}"#
             ),
-            a = (n * 2_654_435_761) % 0xffff_ffff,
-            b = (n * 11_400_714_819) % 0xffff_ffff_ffff,
+            a = ((n + 1_000 * edition) * 2_654_435_761) % 0xffff_ffff,
+            b = ((n + 1_000 * edition) * 11_400_714_819) % 0xffff_ffff_ffff,
             // Escapes are rare in names, and there.
             style = if n % 5 == 0 { "\\\"Barista\\\"" } else { "Barista" },
             size = 16 + n * 8 % 64,
             n = n,
+            edition = edition,
             kind = kind,
             supplier = supplier,
             category = category,
@@ -120,13 +125,17 @@ fn reply(hits: usize) -> Vec<u8> {
     [head.into_bytes(), text.into_bytes()].concat()
 }
 
+/// By length, then edition.
+type Replies = Rc<[[Vec<u8>; EDITIONS]; 2]>;
+
 fn upstream() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?.port());
-        let replies = Rc::new([reply(20), reply(100)]);
+        let editions = |hits| std::array::from_fn(|edition| reply(hits, edition));
+        let replies: Replies = Rc::new([editions(20), editions(100)]);
         loop {
             let (stream, _) = listener.accept().await?;
             tokio::task::spawn_local(answer(stream, replies.clone()));
@@ -135,17 +144,16 @@ fn upstream() -> std::io::Result<()> {
 }
 
 /// Answers requests until the peer leaves.
-async fn answer(
-    mut stream: tokio::net::TcpStream,
-    replies: Rc<[Vec<u8>; 2]>,
-) -> std::io::Result<()> {
+async fn answer(mut stream: tokio::net::TcpStream, replies: Replies) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
+    let mut edition = 0;
     let mut buffer = Vec::with_capacity(64 * 1024);
     loop {
         while let Some((head, length)) = whole_message(&buffer) {
             let many = find(&buffer[head..length], b"\"limit\":100").is_some();
             buffer.drain(..length);
-            stream.write_all(&replies[usize::from(many)]).await?;
+            edition = (edition + 1) % EDITIONS;
+            stream.write_all(&replies[usize::from(many)][edition]).await?;
         }
         if stream.read_buf(&mut buffer).await? == 0 {
             return Ok(());
