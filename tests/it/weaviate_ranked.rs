@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use http::HeaderMap;
 use leafrank::wire::weaviate::grpc::{GrpcPlan, framed};
 use leafrank::wire::{DecodeLimits, HitMap, HitPlan, Pointer, Reply as Hits};
 use prost::Message as _;
@@ -89,7 +90,7 @@ fn map(at: &str, id: &str, id_or: &str) -> HitMap {
 }
 
 /// What a shopper may have bought who sees this reply.
-fn keys(row: &Value) -> Vec<String> {
+pub fn keys(row: &Value) -> Vec<String> {
     let limits = DecodeLimits::default();
     if row["rpc"].is_string() {
         let Ok(body) = framed(&recorded::base64(row, "reply_b64")) else { return Vec::new() };
@@ -137,6 +138,9 @@ async fn driven(mode: &str, known: bool) -> Option<(String, usize)> {
                 let was = recorded::said(row);
                 assert_eq!((said.status, &said.why), (was.status, &was.why), "{user}");
                 assert_eq!(said.trailing, was.trailing, "{user}");
+                let no_metadata = |head: &HeaderMap| !head.contains_key("content-length");
+                let asked = replay.calls().pop().expect("a call");
+                assert!(no_metadata(&head) && no_metadata(&asked.metadata), "{user}");
                 let (was, is) = (was.message.unwrap_or_default(), said.message.unwrap_or_default());
                 let label = head.get("x-leafrank").map(|value| value.to_str().unwrap().to_owned());
                 (text(row, "rpc").to_owned(), label, same_or_permuted(&was, &is, grpc_parts))
