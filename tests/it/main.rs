@@ -39,6 +39,7 @@ mod upgrades;
 mod upstreams;
 mod visible;
 mod weaviate;
+mod weaviate_checked;
 mod weaviate_clients;
 mod weaviate_joined;
 mod weaviate_legs;
