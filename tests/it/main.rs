@@ -43,6 +43,7 @@ mod weaviate_checked;
 mod weaviate_clients;
 mod weaviate_joined;
 mod weaviate_legs;
+mod weaviate_packed;
 mod weaviate_ranked;
 mod weaviate_streams;
 mod weaviate_window;
