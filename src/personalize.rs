@@ -45,6 +45,7 @@ use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
 use crate::types::ids::{QueryId, Subject};
+use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::weaviate::grpc::GrpcPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
 use breaker::Breaker;
@@ -72,6 +73,7 @@ struct SearchPlan {
 /// How the hits of a reply are found.
 enum Hits {
     Json(Box<HitPlan>),
+    Graphql(Box<GraphqlPlan>),
     Grpc(Box<GrpcPlan>),
 }
 
@@ -79,7 +81,8 @@ impl Hits {
     fn of(route: &SearchRoute) -> Self {
         match route.wire {
             Wire::Grpc => Self::Grpc(Box::new(GrpcPlan::new(&route.hits))),
-            Wire::Json | Wire::Graphql | Wire::Rest => {
+            Wire::Graphql => Self::Graphql(Box::new(GraphqlPlan::new(&route.hits, &route.only_if))),
+            Wire::Json | Wire::Rest => {
                 Self::Json(Box::new(HitPlan::new(&route.hits, &route.only_if)))
             }
         }
@@ -88,6 +91,7 @@ impl Hits {
     fn decode<'a>(&self, body: &'a [u8], known: &KnownHits) -> Result<Reply<'a>, Doubt> {
         match self {
             Self::Json(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
+            Self::Graphql(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
             Self::Grpc(plan) => plan.decode(body, &DecodeLimits::default()),
         }
     }

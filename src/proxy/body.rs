@@ -67,7 +67,7 @@ pub struct RequestBody(Request);
 
 enum Request {
     /// Wholly in memory.
-    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>> },
+    Whole { bytes: Option<Bytes>, trailers: Option<Box<HeaderMap>>, tells_length: bool },
     /// What was read ahead, then the rest as it comes.
     Stream(Box<RequestStream>),
     /// What was read ahead of a body that broke off.
@@ -90,11 +90,21 @@ struct RequestStream {
 impl RequestBody {
     /// A body that is wholly in memory, or none.
     pub(crate) fn whole(bytes: Option<Bytes>) -> Self {
-        Self(Request::Whole { bytes: bytes.filter(|b| !b.is_empty()), trailers: None })
+        let bytes = bytes.filter(|b| !b.is_empty());
+        Self(Request::Whole { bytes, trailers: None, tells_length: true })
     }
 
     pub(crate) fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
-        Self(Request::Whole { bytes: Some(bytes), trailers: Some(Box::new(trailers)) })
+        let trailers = Some(Box::new(trailers));
+        Self(Request::Whole { bytes: Some(bytes), trailers, tells_length: true })
+    }
+
+    /// Leaves it to the request's head to tell the length, or not to: the engine adds none.
+    pub(crate) fn without_length(mut self) -> Self {
+        if let Request::Whole { tells_length, .. } = &mut self.0 {
+            *tells_length = false;
+        }
+        self
     }
 
     /// Streams `ahead` and then `rest`, within `bounds`.
@@ -125,7 +135,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Request::Whole { bytes, trailers } => Poll::Ready(match bytes.take() {
+            Request::Whole { bytes, trailers, .. } => Poll::Ready(match bytes.take() {
                 Some(bytes) => Some(Ok(Frame::data(bytes))),
                 None => trailers.take().map(|t| Ok(Frame::trailers(*t))),
             }),
@@ -139,7 +149,7 @@ impl Body for RequestBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
-            Request::Whole { bytes, trailers } => bytes.is_none() && trailers.is_none(),
+            Request::Whole { bytes, trailers, .. } => bytes.is_none() && trailers.is_none(),
             Request::Stream(stream) => stream.ahead.is_empty() && stream.rest.is_end_stream(),
             Request::Broken { ahead, error } => ahead.is_empty() && error.is_none(),
         }
@@ -147,11 +157,11 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
-            Request::Whole { bytes, .. } => {
+            Request::Whole { bytes, tells_length: true, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
+            Request::Whole { .. } | Request::Broken { .. } => SizeHint::default(),
             Request::Stream(stream) => ahead_and(&stream.ahead, stream.rest.size_hint()),
-            Request::Broken { .. } => SizeHint::default(),
         }
     }
 }
@@ -206,8 +216,9 @@ impl RequestStream {
 impl ShopBody for RequestBody {
     fn again(&self) -> Option<Self> {
         match &self.0 {
-            Request::Whole { bytes, trailers } => {
-                Some(Self(Request::Whole { bytes: bytes.clone(), trailers: trailers.clone() }))
+            Request::Whole { bytes, trailers, tells_length } => {
+                let (bytes, trailers) = (bytes.clone(), trailers.clone());
+                Some(Self(Request::Whole { bytes, trailers, tells_length: *tells_length }))
             }
             Request::Stream(_) | Request::Broken { .. } => None,
         }
@@ -225,6 +236,7 @@ pub(crate) struct ReplyBody {
     patience: Option<(Duration, Arc<LimitHits>)>,
     /// Runs while the shop is silent; most replies never start it.
     silence: Option<Pin<Box<Sleep>>>,
+    tells_length: bool,
 }
 
 enum Kind {
@@ -243,7 +255,8 @@ struct Tee {
 
 impl ReplyBody {
     fn of(kind: Kind) -> Self {
-        Self { kind, tee: None, in_flight: None, patience: None, silence: None }
+        let tells_length = true;
+        Self { kind, tee: None, in_flight: None, patience: None, silence: None, tells_length }
     }
 
     pub(crate) fn empty() -> Self {
@@ -271,6 +284,12 @@ impl ReplyBody {
     /// The body of an answer of our own API.
     pub(crate) fn own(body: axum::body::Body) -> Self {
         Self::of(Kind::Own(body))
+    }
+
+    /// Leaves it to the reply's head to tell the length, or not to: the engine adds none.
+    pub(crate) fn without_length(mut self) -> Self {
+        self.tells_length = false;
+        self
     }
 
     /// Keeps the request counted as in flight until the last byte.
@@ -374,6 +393,7 @@ impl Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
+            _ if !self.tells_length => SizeHint::default(),
             Kind::Whole { bytes, .. } => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }

@@ -19,7 +19,7 @@ use super::body::ReplyBody;
 use super::forward::Outgoing;
 use super::framing::Hop;
 use super::hold::{Held, hold, placed};
-use super::packing::Packing;
+use super::packing::{GRPC_ENCODING, Packing};
 use super::pipeline::Pipeline;
 use super::shield::shielded;
 use super::{caching, respond};
@@ -51,7 +51,9 @@ impl Pipeline {
         let method = outgoing.head.method.clone();
         let translated = ready_request(&mut outgoing.head.headers, &search);
         if let Some(body) = search.rewritten() {
-            let wide = outgoing.with_body(body.clone());
+            let mut wide = outgoing.with_body(body.clone());
+            // what we wrote is not compressed
+            wide.head.headers.remove(GRPC_ENCODING);
             return match self.cut_from(&search, wide, hop, repeat).await {
                 Ok(page) => page,
                 Err(why) => self.passed_after(&search, why, outgoing, hop).await,
@@ -187,6 +189,7 @@ impl Pipeline {
         if search.wire() != Wire::Grpc || parts.headers.contains_key(header::CONTENT_LENGTH) {
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(moved.len()));
         }
+        packing.unsay(&mut parts.headers);
         respond::reranked(&mut parts.headers, &reranked);
         Ok(ReplyBody::whole(placed(moved, place), trailers))
     }

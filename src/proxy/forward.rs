@@ -30,7 +30,12 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// A body that is wholly in memory, or none.
     pub(super) fn whole(head: Box<Parts>, body: Option<Bytes>) -> Self {
-        Self { head, body: RequestBody::whole(body), cut: CutFlag::default() }
+        let body = match RequestBody::whole(body) {
+            // to a gRPC server it would be metadata that nobody sent
+            body if grpc::is_call(&head) => body.without_length(),
+            body => body,
+        };
+        Self { head, body, cut: CutFlag::default() }
     }
 
     /// The same request with another body, wholly in memory.

@@ -1,4 +1,5 @@
-//! What differs for gRPC calls: how a failure of ours is said, and that silence is no failure.
+//! What differs for gRPC calls: how a failure of ours is said, that silence is no failure, and that
+//! no length is told which the other side did not tell: their libraries would show it as metadata.
 //!
 //! In: a request's head; an answer of ours. Out: whether it is a gRPC call; the same answer as a
 //! gRPC client reads it, trailers alone. Replies of the shop are never touched here.

@@ -17,7 +17,7 @@ use crate::wire::encoding::{self, Coding, EncodingError};
 use crate::wire::weaviate::grpc;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+pub(super) const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 
 /// How a body is packed.
 pub(crate) enum Packing {
@@ -85,6 +85,14 @@ impl Packing {
                 })
             }
             Self::Grpc(coding) => Ok(grpc::plain(body, coding.as_deref(), bytes_max)?),
+        }
+    }
+
+    /// Takes from the head what holds no more once the body is packed again.
+    pub(crate) fn unsay(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Http(_) => {}
+            Self::Grpc(_) => drop(headers.remove(GRPC_ENCODING)),
         }
     }
 

@@ -105,7 +105,7 @@ impl Pipeline {
         self.metrics.requests.with_label_values(&[class_of(reply.status())]).inc();
         if is_call {
             // A stream of calls may be silent for hours; whether the peers live, pings tell.
-            return grpc::worded(reply).map(|body| body.counted(in_flight));
+            return grpc::worded(reply).map(|body| body.without_length().counted(in_flight));
         }
         let silence = self.limits().reply_silence;
         reply.map(|body| body.counted(in_flight).patient(silence, &self.limit_hits))

@@ -43,8 +43,8 @@ pub enum Doubt {
     /// Text that we read holds half of a surrogate pair and is thus no text.
     #[error("a text that matters holds half a surrogate pair")]
     LoneSurrogate,
-    /// A condition of the route does not hold.
-    #[error("a condition of the route does not hold")]
+    /// A condition of the route, or of its wire, does not hold.
+    #[error("a condition of the route, or of its wire, does not hold")]
     ConditionFailed,
     /// An order is not a permutation of its list.
     #[error("the order is not a permutation of the list")]

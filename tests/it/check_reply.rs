@@ -229,3 +229,29 @@ fn what_cannot_be_looked_at_is_said_with_its_own_exit_code() {
         assert!(text.contains(words), "{arguments:?}: {text}");
     }
 }
+
+#[test]
+fn an_answer_of_graphql_that_came_with_errors_would_pass() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "presets: [weaviate]\n").unwrap();
+    let config = file.path().to_str().unwrap();
+    let answer = |errors: Value| {
+        let list = json!([{"sku": "m1", "name": "Oat Milk"}]);
+        json!({"data": {"Get": {"Product": list}}, "errors": errors})
+    };
+    let look = |route: &str, answer: Value| {
+        let arguments = ["-", "--config", config, "--route", route];
+        said(&check(&arguments, answer.to_string().as_bytes()))
+    };
+    let torn = answer(json!([{"message": "a shard is gone"}]));
+    let text = look("weaviate-graphql", torn.clone());
+    assert!(text.contains("only_if: /errors is null does not hold: ["), "{text}");
+    assert!(!text.contains("such a reply can be ranked"), "{text}");
+    let text = look("weaviate-graphql", answer(Value::Null));
+    assert!(text.contains("such a reply can be ranked"), "{text}");
+    let batch = |answers: Vec<Value>| look("weaviate-graphql-batch", Value::Array(answers));
+    let text = batch(vec![torn.clone(), answer(Value::Null)]);
+    assert!(text.contains("such a reply can be ranked"), "{text}");
+    let text = batch(vec![torn]);
+    assert!(text.contains("a condition of the route, or of its wire, does not hold"), "{text}");
+}

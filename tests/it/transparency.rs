@@ -55,11 +55,3 @@ async fn leafloafs_session_passes_unchanged_in_shadow() {
 async fn leafloafs_session_is_at_most_permuted_when_on() {
     checked(SESSION, "on", &["--expect", "permuted", "--at-least", "10"]).await;
 }
-
-#[tokio::test]
-async fn weaviates_graphql_and_rest_pass_unchanged_when_off() {
-    for session in ["graphql", "rest"] {
-        let session = format!("fixtures/weaviate/recorded/{session}.jsonl");
-        checked(&session, "off", &[]).await;
-    }
-}

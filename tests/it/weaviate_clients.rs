@@ -1,17 +1,16 @@
-//! Weaviate's own clients, and the check from outside, through the sidecar: they connect, search,
-//! page and iterate, parse every answer, and see the order of a shopper who bought something.
+//! Weaviate's own clients through the sidecar: they connect, search, page and iterate, parse every
+//! answer, and see the order of a shopper who bought something.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::harness::sidecar::free_ports;
 use crate::harness::weaviate::{Front, Legs, Small, clients};
-use crate::harness::{Answer, Shop, Sidecar, fixtures, personal};
+use crate::harness::{Answer, Shop, Sidecar, personal};
 use crate::weaviate_window::widened;
 
 /// No client's run takes longer.
@@ -195,37 +194,4 @@ async fn the_python_client_sees_it_through_two_listeners_of_one_process() {
     is_whole(&after, &small, client.version);
     is_moved(&before["bm25"], &after["bm25"], &bought);
     assert!(shop.asked().is_empty());
-}
-
-/// Runs the check on a recording with the sidecar in `mode`, and returns its last line.
-async fn checked(python: &Path, session: &str, mode: &str) -> Option<String> {
-    let script = fixtures::shared("check/transparency_grpc.py")?;
-    let session = fixtures::shared(&format!("fixtures/weaviate/recorded/{session}.jsonl"))?;
-    let [upstream] = free_ports();
-    let settings = format!("mode: {mode}\nhealth: {{ready_needs_upstream: false}}");
-    let sidecar = Sidecar::before(upstream).settings(&settings).start().await;
-    let mut check = Command::new(python);
-    check.arg(script).arg(session);
-    check.args(["--upstream", &upstream.port().to_string()]);
-    check.args(["--proxy", &sidecar.data.to_string()]);
-    let output = clients::run(&mut check, PATIENCE).await.expect("no violations");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    Some(text.lines().last().unwrap_or("").to_owned())
-}
-
-#[tokio::test]
-async fn the_check_from_outside_finds_no_violation_in_any_recorded_call() {
-    let Some(python) = clients::python("4.23.0").await else { return };
-    for mode in ["off", "shadow", "on"] {
-        for (session, calls) in [
-            ("python_4.23.0", 35),
-            ("shop_python_4.15.2", 8),
-            ("typescript_3.14.0", 18),
-            ("shop_session", 57),
-        ] {
-            let Some(said) = checked(&python, session, mode).await else { return };
-            let wanted = format!("equal {calls}, permuted 0, violations 0");
-            assert_eq!(said, wanted, "{session}, {mode}");
-        }
-    }
 }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use http::HeaderMap;
 use leafrank::wire::weaviate::grpc::{GrpcPlan, framed};
 use leafrank::wire::{DecodeLimits, HitMap, HitPlan, Pointer, Reply as Hits};
 use prost::Message as _;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::harness::shopper::eventually;
 use crate::harness::weaviate::recorded::{self, text};
 use crate::harness::weaviate::{Front, Replay, Small, grpc, proto};
-use crate::harness::{Reply, golden, personal};
+use crate::harness::{Answer, Reply, Shop, Sidecar, exchange, golden, personal};
 use crate::weaviate::{grpc_exchange, http_exchange};
 
 /// Generous in time, since the time is not what this is about.
@@ -89,7 +90,7 @@ fn map(at: &str, id: &str, id_or: &str) -> HitMap {
 }
 
 /// What a shopper may have bought who sees this reply.
-fn keys(row: &Value) -> Vec<String> {
+pub fn keys(row: &Value) -> Vec<String> {
     let limits = DecodeLimits::default();
     if row["rpc"].is_string() {
         let Ok(body) = framed(&recorded::base64(row, "reply_b64")) else { return Vec::new() };
@@ -137,6 +138,9 @@ async fn driven(mode: &str, known: bool) -> Option<(String, usize)> {
                 let was = recorded::said(row);
                 assert_eq!((said.status, &said.why), (was.status, &was.why), "{user}");
                 assert_eq!(said.trailing, was.trailing, "{user}");
+                let no_metadata = |head: &HeaderMap| !head.contains_key("content-length");
+                let asked = replay.calls().pop().expect("a call");
+                assert!(no_metadata(&head) && no_metadata(&asked.metadata), "{user}");
                 let (was, is) = (was.message.unwrap_or_default(), said.message.unwrap_or_default());
                 let label = head.get("x-leafrank").map(|value| value.to_str().unwrap().to_owned());
                 (text(row, "rpc").to_owned(), label, same_or_permuted(&was, &is, grpc_parts))
@@ -167,6 +171,43 @@ async fn exactly_what_may_be_touched_is_permuted() {
     let Some((table, permuted)) = driven("\"on\"", true).await else { return };
     golden::check("weaviate.txt", &table);
     assert!(permuted >= 80, "{permuted} of the recordings are searches that may be re-ranked");
+}
+
+#[tokio::test]
+async fn of_a_batch_only_the_answer_with_errors_stays() {
+    let hit = |(sku, name): &(&str, &str)| format!(r#"{{"name":"{name}","sku":"{sku}"}}"#);
+    let list = personal::MILKS.iter().map(hit).collect::<Vec<_>>().join(",");
+    let well = format!(r#"{{"data":{{"Get":{{"Product":[{list}]}}}}}}"#);
+    let errors = r#","errors":[{"locations":[],"message":"a shard is gone","path":["Get"]}]}"#;
+    let partial = format!("{}{errors}", &well[..well.len() - 1]);
+    let batch = format!("[{well},{partial},{well}]\n");
+    let (answers, alone) = (batch.clone(), partial.clone());
+    let shop = Shop::start(move |asked| match asked.path() {
+        "/v1/graphql/batch" => Answer::json(answers.as_bytes()),
+        _ => Answer::json(alone.as_bytes()),
+    })
+    .await;
+    let settings = format!("{SETTINGS}\nmode: \"on\"");
+    let sidecar = Sidecar::before(shop.address).settings(&settings).start().await;
+    personal::teach(&sidecar, "u", "m6").await;
+    let one =
+        serde_json::json!({"query": "{Get{Product(limit:6,bm25:{query:\"milk\"}){sku name}}}"});
+    let headers = [("content-type", "application/json"), ("x-user-id", "u")];
+    let ask = async |path: &str, body: Value| {
+        exchange(sidecar.data, "POST", path, &headers, body.to_string().as_bytes()).await
+    };
+    let reply = ask("/v1/graphql/batch", Value::from(vec![one.clone(); 3])).await;
+    assert!(reply.outcome().starts_with("reranked"), "{}", reply.outcome());
+    let json = reply.json();
+    for (number, first) in ["m6", "m1", "m6"].into_iter().enumerate() {
+        assert_eq!(json[number]["data"]["Get"]["Product"][0]["sku"], first, "{number}");
+    }
+    let middle = format!(",{partial},");
+    assert!(reply.text().contains(&middle), "the answer with errors stays byte for byte");
+    assert!(same_or_permuted(batch.as_bytes(), &reply.body, json_parts) == Came::Permuted);
+    let reply = ask("/v1/graphql", one).await;
+    assert_eq!(reply.outcome(), "bypass; reason=condition_failed");
+    assert_eq!(reply.body, partial.as_bytes());
 }
 
 #[tokio::test]

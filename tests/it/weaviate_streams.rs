@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 
 use crate::harness::http2::{self, collect};
@@ -11,6 +11,9 @@ use crate::harness::sidecar::free_ports;
 use crate::harness::weaviate::streams::{ECHO, LARGE, LARGE_BYTES, NEVER, WATCH};
 use crate::harness::weaviate::{Front, Small, grpc};
 use crate::harness::{Shop, Sidecar, exchange};
+
+/// No wait for the other side takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A sidecar before the gRPC port of a small Weaviate, and a connection to it.
 async fn stand(settings: &str) -> Option<(Small, Sidecar, SendRequest<Bytes>)> {
@@ -204,7 +207,7 @@ async fn large_messages_pass_with_little_memory() {
     let (reply, mut out) = sender.send_request(grpc::call(LARGE, &[]), false).unwrap();
     out.send_data(Bytes::from(grpc::frame(&[count])), true).unwrap();
     let mut body = reply.await.unwrap().into_body();
-    let (mut read, mut messages) = (bytes::BytesMut::new(), 0_u8);
+    let (mut read, mut messages) = (BytesMut::new(), 0_u8);
     while let Some(data) = body.data().await {
         let data = data.unwrap();
         body.flow_control().release_capacity(data.len()).unwrap();
@@ -220,6 +223,42 @@ async fn large_messages_pass_with_little_memory() {
     let grown = sidecar.peak_memory() - before;
     println!("{count} messages of 4 MiB: {} KiB more memory", grown >> 10);
     assert!(grown < 16 << 20, "{grown} bytes more for 128 MiB that passed");
+}
+
+#[tokio::test]
+async fn large_messages_pass_both_ways_at_once_with_little_memory() {
+    let Some((small, sidecar, channel)) = stand("presets: [weaviate]\nmode: on").await else {
+        return;
+    };
+    let before = sidecar.peak_memory();
+    let count = 16_u8;
+    let mut sender = channel.clone().ready().await.unwrap();
+    let (reply, mut out) = sender.send_request(grpc::call(ECHO, &[]), false).unwrap();
+    let sent = tokio::spawn(async move {
+        for number in 0..count {
+            let message = grpc::frame(&vec![number; LARGE_BYTES]);
+            grpc::send(&mut out, Bytes::from(message)).await.expect("a reader");
+        }
+        out.send_data(Bytes::new(), true).unwrap();
+    });
+    let mut body = reply.await.unwrap().into_body();
+    let (mut at, mut seen) = (0_usize, BytesMut::new());
+    while let Some(data) = tokio::time::timeout(PATIENCE, body.data()).await.expect("in time") {
+        let data = data.unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        seen.extend_from_slice(&data);
+        while seen.len() >= 5 + LARGE_BYTES {
+            let message = seen.split_to(5 + LARGE_BYTES);
+            assert!(message[5..].iter().all(|byte| usize::from(*byte) == at), "message {at}");
+            at += 1;
+        }
+    }
+    sent.await.unwrap();
+    assert_eq!((at, seen.len(), small.noticed.half_closed()), (usize::from(count), 0, 1));
+    assert_eq!(body.trailers().await.unwrap().expect("trailers")["grpc-status"], "0");
+    let grown = sidecar.peak_memory() - before;
+    println!("{count} messages of 4 MiB each way: {} KiB more memory", grown >> 10);
+    assert!(grown < 16 << 20, "{grown} bytes more for 64 MiB that passed each way");
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 //! and the pages of one search fit together whatever is learned meanwhile.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::future::join_all;
 use prost::Message as _;
 use serde_json::{Value, json};
 
@@ -93,6 +96,50 @@ async fn pages_of_one_search_hold_each_hit_once_whatever_is_learned_meanwhile() 
             30 / limit
         );
     }
+}
+
+/// Lets `user` buy one hit after the other, each elsewhere in the list, without end.
+async fn goes_on_buying(api: SocketAddr, user: &str, first: &[String], bought: &AtomicUsize) {
+    for number in (0..first.len()).map(|n| n * 7 % first.len()).cycle() {
+        personal::teach_at(api, user, &first[number]).await;
+        bought.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_asked_for_at_once_fit_together_while_their_shopper_goes_on_buying() {
+    let Some(small) = Small::start().await else { return };
+    let front = Front::before(small.http, small.grpc, &widened(WINDOW)).await;
+    let first = natural(&front, WINDOW).await;
+    let mut learned = false;
+    for limit in [9, 5, 15, 3] {
+        let (user, bought) = (format!("at-once-{limit}"), AtomicUsize::new(0));
+        personal::teach(&front.grpc, &user, &first[44]).await;
+        let (one, said) = page(&front, &user, limit, 0).await;
+        assert!(said.starts_with("reranked"), "{said}");
+        // The others again and again, all at once, until much was bought meanwhile.
+        let reading = async {
+            let mut rounds = 0;
+            while bought.load(Ordering::Relaxed) < 30 {
+                let offsets = (limit..WINDOW).step_by(limit as usize);
+                let others =
+                    join_all(offsets.map(|offset| page(&front, &user, limit, offset))).await;
+                let others = others.into_iter().flat_map(|(page, _)| page);
+                let pages: Vec<_> = one.iter().cloned().chain(others).collect();
+                let once: BTreeSet<_> = pages.iter().collect();
+                assert_eq!((pages.len(), once), (first.len(), first.iter().collect()), "{limit}");
+                rounds += 1;
+                assert!(rounds < 1000, "nothing is learned");
+            }
+        };
+        let buying = goes_on_buying(front.grpc.api, &user, &first, &bought);
+        tokio::select! {
+            () = reading => {}
+            () = buying => unreachable!("it goes on"),
+        }
+        learned |= page(&front, &user, limit, 0).await.0 != one;
+    }
+    assert!(learned, "what was bought would have stood elsewhere");
 }
 
 #[tokio::test]
@@ -263,6 +310,7 @@ async fn a_shop_of_json_is_asked_for_all_it_answers() {
     personal::teach(&sidecar, "u", "sku-12").await;
     let reply = five(&sidecar, "u").await;
     assert_eq!(reply.skus(), ["sku-12", "sku-0", "sku-1", "sku-2", "sku-3"]);
+    assert_eq!(reply.json()["metadata"]["total_count"], 15, "the shop's own count, of the window");
     let asked: Value = serde_json::from_slice(&shop.asked().last().unwrap().body).unwrap();
     assert_eq!(asked, json!({"query": "milk", "user_id": "u", "limit": 15}));
     assert_eq!(five(&sidecar, "stranger").await.skus()[0], "sku-0");

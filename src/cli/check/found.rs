@@ -10,7 +10,8 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::trace::{self, Stop, follow, largest_list, shown, stop};
-use crate::config::{Condition, Expected, HitMap, Pointer, SearchRoute};
+use crate::config::{Condition, Expected, HitMap, Pointer, SearchRoute, Wire};
+use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, HitView, Json, Kind};
 
 /// What one route found.
@@ -84,7 +85,14 @@ pub(super) struct Missed {
 /// What `search` finds in a body.
 pub(super) fn look(search: &SearchRoute, body: &[u8], json: Json<'_>) -> Found {
     let limits = DecodeLimits::default();
-    let doubt = HitPlan::new(&search.hits, &search.only_if).decode(body, &limits).err();
+    let doubt = match search.wire {
+        Wire::Graphql => {
+            GraphqlPlan::new(&search.hits, &search.only_if).decode(body, &limits).err()
+        }
+        Wire::Json | Wire::Grpc | Wire::Rest => {
+            HitPlan::new(&search.hits, &search.only_if).decode(body, &limits).err()
+        }
+    };
     let usable = HitPlan::new(&search.hits, &[]).decode(body, &limits).is_ok();
     let mut missed = Vec::new();
     let mut hits = Vec::new();
@@ -244,5 +252,8 @@ fn conditions(search: &SearchRoute, json: Json<'_>) -> Vec<Held> {
             holds,
         }
     };
-    search.only_if.iter().map(one).collect()
+    // what the wire itself asks for
+    let errors = Condition { at: Pointer(vec!["errors".to_owned()]), is: Expected::Null };
+    let whole = search.wire == Wire::Graphql && json.kind() == Kind::Object;
+    search.only_if.iter().chain(whole.then_some(&errors)).map(one).collect()
 }

@@ -3,7 +3,8 @@
 //! In: a body, `{"query", "operationName", "variables"}` or an array of such objects. Out: one
 //! [`GraphqlAsk`] for each field directly under `Get`, with the place of its list in the reply and
 //! the places that may be rewritten; the body with other limits ([`with_window`]) or more selected
-//! ([`with_selection`]). A list of the reply for which there is no ask must be left alone.
+//! ([`with_selection`]). A list of the reply for which there is no ask must be left alone. The hits
+//! of a reply are found by a [`GraphqlPlan`].
 //!
 //! ```text
 //! {"query": "{ Get { greens: Product(limit: 5, bm25: {query: \"kale\"}) { sku } } }"}
@@ -24,12 +25,14 @@ use parser::{Field, Operation, Selection};
 use places::Places;
 use variables::Variables;
 
+pub use reply::GraphqlPlan;
 pub use rewrite::{Added, with_selection, with_window};
 
 mod asks;
 mod lexer;
 mod parser;
 mod places;
+mod reply;
 mod rewrite;
 mod variables;
 
