@@ -82,8 +82,10 @@ mod tests {
         GraphqlPlan::new(&of("/*/data/Get/*"), only_if)
     }
 
+    type Found = (Vec<String>, Vec<(String, Doubt)>);
+
     /// The lists that may be touched, and those that may not with the reason.
-    fn read(body: &str) -> Result<(Vec<String>, Vec<(String, Doubt)>), Doubt> {
+    fn read(body: &str) -> Result<Found, Doubt> {
         let reply = plan(&[]).decode(body.as_bytes(), &DecodeLimits::default())?;
         let skipped = reply.skipped.into_iter().map(|list| (list.at, list.doubt));
         Ok((reply.lists.into_iter().map(|list| list.at).collect(), skipped.collect()))
