@@ -2,13 +2,13 @@
 //!
 //! `gear grpc-upstream` is a Weaviate that answers every call at once from memory: 20 hits, or 100
 //! where the request asks for so many. It prints its port.
-//! `gear grpc PORT SECONDS STREAMS HITS KIND` keeps so many calls in flight on one connection and
-//! prints how many there were, how many a second, the latency's p50 and p99 in µs, how many replies
+//! `gear grpc PORT SECONDS STREAMS HITS KIND [CALLS]` keeps so many calls in flight on one connection,
+//! until the seconds are over or so many calls were made, and prints how many there were, how many a second, the latency's p50 and p99 in µs, how many replies
 //! came as they were where they should have been moved, and how many calls failed. What a call must
 //! bring is said by KIND: `reranked` the same hits in another order, `passed` (a path that no route
 //! has) and `anonymous` (nobody asks) the bytes of the upstream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io::{Error, Result};
 use std::rc::Rc;
@@ -95,6 +95,8 @@ struct Run {
     port: &'static str,
     natural: Vec<u8>,
     until: Instant,
+    /// Calls that may still be made.
+    left: Cell<usize>,
     latencies_us: RefCell<Vec<u64>>,
     failed: RefCell<usize>,
     /// Replies that should have been moved and came as they were.
@@ -110,8 +112,14 @@ enum Kind {
     Reranked,
 }
 
-/// Keeps `streams` calls in flight for so many seconds and prints what became of them.
-pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -> Result<()> {
+/// Keeps `streams` calls in flight, for so many seconds and calls, and prints what became of them.
+pub fn load(
+    port: &str,
+    (seconds, calls): (f64, usize),
+    streams: usize,
+    hits: usize,
+    kind: &str,
+) -> Result<()> {
     let kind = match kind {
         "passed" => Kind::Passed,
         "anonymous" => Kind::Anonymous,
@@ -135,6 +143,7 @@ pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -
             port,
             natural: messages::reply(hits),
             until: started + Duration::from_secs_f64(seconds),
+            left: Cell::new(calls),
             latencies_us: RefCell::default(),
             failed: RefCell::default(),
             unmoved: RefCell::default(),
@@ -152,7 +161,8 @@ pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -
 
 /// One call after the other.
 async fn lane(run: Rc<Run>, sender: SendRequest<Bytes>, mut shopper: usize) {
-    while Instant::now() < run.until {
+    while Instant::now() < run.until && run.left.get() > 0 {
+        run.left.set(run.left.get() - 1);
         let sent = Instant::now();
         match run.call(&sender, shopper).await {
             Ok(true) => run.latencies_us.borrow_mut().push(sent.elapsed().as_micros() as u64),
