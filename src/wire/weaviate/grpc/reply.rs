@@ -273,6 +273,15 @@ impl<'a> Found<'a> {
 /// the entry is as every encoder writes it.
 #[inline(always)]
 fn usual_record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    if let [0x0a, length @ ..0x80, 0x0a, key @ ..0x80, rest @ ..] = bytes
+        && let Some(length) = usize::from(*length).checked_sub(2)
+        && let Some((entry, after)) = rest.split_at_checked(length)
+        && let Some((key, [0x12, length @ ..0x80, value @ ..])) =
+            entry.split_at_checked(usize::from(*key))
+        && usize::from(*length) == value.len()
+    {
+        return Some((key, value, after));
+    }
     let [0x0a, rest @ ..] = bytes else { return None };
     let (length, rest) = short_varint(rest)?;
     let (message, after) = rest.split_at_checked(length as usize)?;
