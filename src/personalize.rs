@@ -92,7 +92,7 @@ impl Hits {
         match self {
             Self::Json(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
             Self::Graphql(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
-            Self::Grpc(plan) => plan.decode(body, &DecodeLimits::default()),
+            Self::Grpc(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
         }
     }
 }

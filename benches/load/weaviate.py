@@ -40,8 +40,8 @@ def start(bench):
                 raise SystemExit(f"gRPC, {hits} hits, {kind}: not as it should be: {found}")
 
 
-def ask(bench, program, kind, hits, seconds):
-    arguments = [bench.ports[program], seconds, STREAMS, hits, kind]
+def ask(bench, program, kind, hits, seconds, calls=10**9):
+    arguments = [bench.ports[program], seconds, STREAMS, hits, kind, calls]
     before = bench.cpu_ns(program)
     out = subprocess.run(
         [bench.gear, "grpc", *map(str, arguments)],

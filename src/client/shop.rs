@@ -97,6 +97,10 @@ const H2_STREAM_WINDOW_BYTES: u32 = 128 * 1024;
 /// connection with every call on it; the shop is no attacker.
 const H2_CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
+/// Bytes asked of the kernel at once. The engine asks for 8 KB, which for a long reply is a call, and
+/// often an acknowledgement, for each half of a frame.
+const H2_READ_BYTES: usize = 64 * 1024;
+
 /// How long the shop may take to answer a ping: gRPC's own default.
 const PING_PATIENCE: Duration = Duration::from_secs(20);
 
@@ -330,7 +334,7 @@ impl<B: ShopBody> Shop<B> {
             .initial_connection_window_size(H2_CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(Some(self.settings.silence).filter(|silence| !silence.is_zero()))
             .keep_alive_timeout(PING_PATIENCE)
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(tokio::io::BufReader::with_capacity(H2_READ_BYTES, io)))
             .await
             .map_err(|error| ShopError::Unreachable(error.into()))?;
         // The connection's own errors reach each of its requests; there is nothing to add here.

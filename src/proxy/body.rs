@@ -228,6 +228,9 @@ impl ShopBody for RequestBody {
 /// A reply that is wholly in memory is given to the engine in parts of this length.
 const PART_BYTES: usize = 64 * 1024;
 
+/// Room made in a copy when the second piece comes, in multiples of the two.
+const PIECES_AHEAD: usize = 2;
+
 /// A reply body on its way to the client.
 pub(crate) struct ReplyBody {
     kind: Kind,
@@ -246,11 +249,14 @@ enum Kind {
     Own(axum::body::Body),
 }
 
-/// A copy of what passes, up to a cap.
+/// What passes, kept aside up to a cap.
 struct Tee {
+    /// What passed, where it came as one piece: shared, not copied.
+    first: Bytes,
+    /// All that passed, once there was a second piece.
     copy: Vec<u8>,
     bytes_max: usize,
-    done: Option<Box<dyn FnOnce(Vec<u8>) + Send>>,
+    done: Option<Box<dyn FnOnce(Bytes) + Send>>,
 }
 
 impl ReplyBody {
@@ -319,18 +325,28 @@ impl ReplyBody {
     pub(crate) fn teed(
         mut self,
         bytes_max: usize,
-        done: impl FnOnce(Vec<u8>) + Send + 'static,
+        done: impl FnOnce(Bytes) + Send + 'static,
     ) -> Self {
-        self.tee = Some(Box::new(Tee { copy: Vec::new(), bytes_max, done: Some(Box::new(done)) }));
+        let done: Option<Box<dyn FnOnce(Bytes) + Send>> = Some(Box::new(done));
+        let tee = Tee { first: Bytes::new(), copy: Vec::new(), bytes_max, done };
+        self.tee = Some(Box::new(tee));
         self
     }
 }
 
 impl Tee {
     /// False when the cap is passed and the copy is given up.
-    fn add(&mut self, data: &[u8]) -> bool {
-        if self.copy.len() + data.len() > self.bytes_max {
+    fn add(&mut self, data: &Bytes) -> bool {
+        if self.first.len() + self.copy.len() + data.len() > self.bytes_max {
             return false;
+        }
+        if self.first.is_empty() && self.copy.is_empty() {
+            self.first = data.clone();
+            return true;
+        }
+        if !self.first.is_empty() {
+            self.copy.reserve(PIECES_AHEAD * (self.first.len() + data.len()));
+            self.copy.extend_from_slice(&std::mem::take(&mut self.first));
         }
         self.copy.extend_from_slice(data);
         true
@@ -338,7 +354,8 @@ impl Tee {
 
     fn finish(&mut self) {
         if let Some(done) = self.done.take() {
-            done(std::mem::take(&mut self.copy));
+            let copy = std::mem::take(&mut self.copy);
+            done(if copy.is_empty() { std::mem::take(&mut self.first) } else { copy.into() });
         }
     }
 }

@@ -5,14 +5,16 @@
 //! the rest still streaming. Never loses or reorders a byte, whatever ends first.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::Body;
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::body::ReplyBody;
 use crate::client::shop::BoxError;
@@ -77,15 +79,25 @@ pub(crate) async fn hold(mut body: Incoming, bytes_max: usize, limit: Duration) 
     let mut length = 0;
     let mut last = Instant::now();
     let deadline = last + limit;
+    // Started once something is waited for: most bodies are there when they are asked for.
+    let mut timer: Option<Pin<Box<Sleep>>> = None;
     loop {
         if body.is_end_stream() {
             return Held::Whole(join(chunks), trailers);
         }
-        match tokio::time::timeout_at(deadline, body.frame()).await {
-            Err(_) => return Held::Late(chunks, body, last),
-            Ok(None) => return Held::Whole(join(chunks), trailers),
-            Ok(Some(Err(error))) => return Held::Broken(chunks, error.into()),
-            Ok(Some(Ok(frame))) => match frame.into_data() {
+        let next = poll_fn(|cx| match Pin::new(&mut body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(Some(frame)),
+            Poll::Pending => {
+                let timer =
+                    timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+                timer.as_mut().poll(cx).map(|()| None)
+            }
+        });
+        match next.await {
+            None => return Held::Late(chunks, body, last),
+            Some(None) => return Held::Whole(join(chunks), trailers),
+            Some(Some(Err(error))) => return Held::Broken(chunks, error.into()),
+            Some(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => {
                     last = Instant::now();
                     length += data.len();

@@ -7,6 +7,8 @@
 //! that a known hit says what it would say when read. Bounded in bytes; the least used go first. A
 //! shop that writes its products anew each time is noticed and left in peace.
 
+mod records;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,7 +46,7 @@ struct Bytes;
 
 impl Weighter<u64, Arc<Tail>> for Bytes {
     fn weight(&self, _: &u64, tail: &Arc<Tail>) -> u64 {
-        ENTRY_BYTES + (tail.before.len() + tail.after.len()) as u64
+        ENTRY_BYTES + (tail.before.len() + tail.after.len() + tail.values.len()) as u64
     }
 }
 
@@ -56,6 +58,8 @@ struct Tail {
     scored: bool,
     /// From behind the score on.
     after: Box<str>,
+    /// Of a hit of protobuf: its id and its values, each behind its length.
+    values: Box<[u8]>,
     words: Words<'static>,
     digest: u64,
     price: Option<f32>,
@@ -225,6 +229,7 @@ impl Tail {
             before: before.into(),
             scored: pivot.score.is_some(),
             after: after.into(),
+            values: [].into(),
             words: hit.read.clone().into_owned(),
             digest: hit.read.digest(),
             price: hit.price.filter(|_| !pivot.had.price),

@@ -3,7 +3,7 @@
 
 use leafrank::wire::weaviate::grpc::{GrpcPlan, Stripped, cut, framed, request, with_window};
 use leafrank::wire::weaviate::protobuf::{Records, put_bytes, put_number, put_varint};
-use leafrank::wire::{DecodeLimits, HitMap, HitView, Pointer, splice};
+use leafrank::wire::{DecodeLimits, HitMap, HitView, KnownHits, Pointer, Reply, splice};
 use prost::Message;
 
 use crate::fuzz_time;
@@ -146,13 +146,14 @@ fn map() -> HitMap {
 
 fn seen(hit: &HitView<'_>) -> Facts {
     let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    let words = hit.words();
     Facts {
         id: hit.id.clone().into_owned(),
-        name: owned(&hit.read.name),
-        category: owned(&hit.read.category),
-        brand: owned(&hit.read.brand),
-        attributes: hit.read.attributes.iter().map(|text| text.clone().into_owned()).collect(),
-        terms: hit.read.terms.iter().map(|text| text.clone().into_owned()).collect(),
+        name: owned(&words.name),
+        category: owned(&words.category),
+        brand: owned(&words.brand),
+        attributes: words.attributes.iter().map(|text| text.clone().into_owned()).collect(),
+        terms: words.terms.iter().map(|text| text.clone().into_owned()).collect(),
         price: hit.price,
         score: hit.score,
         in_stock: hit.in_stock,
@@ -168,6 +169,7 @@ fn judged(message: &[u8], plan: &GrpcPlan) -> bool {
     let body = framed(message).unwrap();
     let Ok(reply) = plan.decode(&body, &DecodeLimits::default()) else { return false };
     assert!(walked.is_ok());
+    recognised(&body, plan, &reply);
     let list = &reply.lists[0];
     let shallow = ShallowReply::decode(message).expect("what was read is no reply to prost");
     assert_eq!(shallow.results.len(), list.hits.len());
@@ -193,6 +195,19 @@ fn judged(message: &[u8], plan: &GrpcPlan) -> bool {
     let hits: Vec<_> = list.hits.iter().map(seen).collect();
     assert_eq!(format!("{hits:?}"), format!("{expected:?}"));
     true
+}
+
+/// Hits that come again say what they said.
+fn recognised(body: &[u8], plan: &GrpcPlan, reply: &Reply<'_>) {
+    let known = KnownHits::new(1 << 20);
+    for _ in 0..2 {
+        let again = plan.decode_knowing(body, &DecodeLimits::default(), &known).unwrap();
+        let said = |reply: &Reply<'_>| -> Vec<_> {
+            let hits = reply.lists[0].hits.iter();
+            hits.map(|hit| (hit.span.clone(), hit.digest(), format!("{:?}", seen(hit)))).collect()
+        };
+        assert_eq!(said(&again), said(reply));
+    }
 }
 
 #[test]

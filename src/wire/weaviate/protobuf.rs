@@ -170,8 +170,12 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Doubt> {
 /// A number of 32 bits (a tag, a length) and what follows it.
 #[inline(always)]
 pub(super) fn short_varint(bytes: &[u8]) -> Option<(u32, &[u8])> {
-    if let [byte @ ..0x80, rest @ ..] = bytes {
-        return Some((u32::from(*byte), rest));
+    match bytes {
+        [byte @ ..0x80, rest @ ..] => return Some((u32::from(*byte), rest)),
+        [low, high @ ..0x80, rest @ ..] => {
+            return Some((u32::from(low & 0x7f) | u32::from(*high) << 7, rest));
+        }
+        _ => {}
     }
     let (value, rest) = long_varint(bytes)?;
     let value = u32::try_from(value).ok()?;

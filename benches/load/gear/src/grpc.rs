@@ -2,17 +2,16 @@
 //!
 //! `gear grpc-upstream` is a Weaviate that answers every call at once from memory: 20 hits, or 100
 //! where the request asks for so many. It prints its port.
-//! `gear grpc PORT SECONDS STREAMS HITS KIND` keeps so many calls in flight on one connection and
-//! prints how many there were, how many a second, the latency's p50 and p99 in µs, how many replies
+//! `gear grpc PORT SECONDS STREAMS HITS KIND [CALLS]` keeps so many calls in flight on one connection,
+//! until the seconds are over or so many calls were made, and prints how many there were, how many a second, the latency's p50 and p99 in µs, how many replies
 //! came as they were where they should have been moved, and how many calls failed. What a call must
 //! bring is said by KIND: `reranked` the same hits in another order, `passed` (a path that no route
 //! has) and `anonymous` (nobody asks) the bytes of the upstream.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::io::{Error, Result};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -38,7 +37,11 @@ pub fn upstream() -> Result<()> {
     tokio::task::LocalSet::new().block_on(&runtime()?, async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?.port());
-        let replies = Arc::new([20, 100].map(|hits| Bytes::from(messages::reply(hits))));
+        let replies = [20, 100].map(|hits| {
+            let all = messages::replies(hits).into_iter().map(Bytes::from);
+            all.collect::<Vec<_>>()
+        });
+        let replies = Rc::new(replies);
         loop {
             let (stream, _) = listener.accept().await?;
             tokio::task::spawn_local(serve(stream, replies.clone()));
@@ -47,15 +50,21 @@ pub fn upstream() -> Result<()> {
 }
 
 /// Answers calls until the peer leaves.
-async fn serve(stream: TcpStream, replies: Arc<[Bytes; 2]>) -> std::result::Result<(), h2::Error> {
+async fn serve(
+    stream: TcpStream,
+    replies: Rc<[Vec<Bytes>; 2]>,
+) -> std::result::Result<(), h2::Error> {
     stream.set_nodelay(true).map_err(|_| h2::Reason::INTERNAL_ERROR)?;
     let mut builder = h2::server::Builder::new();
     builder.initial_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
     let mut connection = builder.handshake(stream).await?;
+    let mut number = 0;
     while let Some(call) = connection.accept().await {
         let (request, respond) = call?;
+        let replies = replies.clone();
+        number += 1;
         // A call that broke off is its caller's to count.
-        tokio::task::spawn_local(answer(request.into_body(), respond, replies.clone()));
+        tokio::task::spawn_local(answer(request.into_body(), respond, (replies, number)));
     }
     Ok(())
 }
@@ -63,13 +72,14 @@ async fn serve(stream: TcpStream, replies: Arc<[Bytes; 2]>) -> std::result::Resu
 async fn answer(
     body: h2::RecvStream,
     mut respond: SendResponse<Bytes>,
-    replies: Arc<[Bytes; 2]>,
+    (replies, number): (Rc<[Vec<Bytes>; 2]>, usize),
 ) -> std::result::Result<(), h2::Error> {
     let (asked, _) = whole(body).await?;
     let head = Response::builder().header("content-type", "application/grpc").body(());
     let head = head.map_err(|_| h2::Reason::INTERNAL_ERROR)?;
     let mut out = respond.send_response(head, false)?;
-    out.send_data(replies[usize::from(messages::asks_for_many(&asked))].clone(), false)?;
+    let replies = &replies[usize::from(messages::asks_for_many(&asked))];
+    out.send_data(replies[number % replies.len()].clone(), false)?;
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
     out.send_trailers(trailers)
@@ -93,8 +103,10 @@ struct Run {
     kind: Kind,
     hits: usize,
     port: &'static str,
-    natural: Vec<u8>,
+    natural: Vec<Vec<u8>>,
     until: Instant,
+    /// Calls that may still be made.
+    left: Cell<usize>,
     latencies_us: RefCell<Vec<u64>>,
     failed: RefCell<usize>,
     /// Replies that should have been moved and came as they were.
@@ -110,8 +122,14 @@ enum Kind {
     Reranked,
 }
 
-/// Keeps `streams` calls in flight for so many seconds and prints what became of them.
-pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -> Result<()> {
+/// Keeps `streams` calls in flight, for so many seconds and calls, and prints what became of them.
+pub fn load(
+    port: &str,
+    (seconds, calls): (f64, usize),
+    streams: usize,
+    hits: usize,
+    kind: &str,
+) -> Result<()> {
     let kind = match kind {
         "passed" => Kind::Passed,
         "anonymous" => Kind::Anonymous,
@@ -133,8 +151,9 @@ pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -
             kind,
             hits,
             port,
-            natural: messages::reply(hits),
+            natural: messages::replies(hits),
             until: started + Duration::from_secs_f64(seconds),
+            left: Cell::new(calls),
             latencies_us: RefCell::default(),
             failed: RefCell::default(),
             unmoved: RefCell::default(),
@@ -152,7 +171,8 @@ pub fn load(port: &str, seconds: f64, streams: usize, hits: usize, kind: &str) -
 
 /// One call after the other.
 async fn lane(run: Rc<Run>, sender: SendRequest<Bytes>, mut shopper: usize) {
-    while Instant::now() < run.until {
+    while Instant::now() < run.until && run.left.get() > 0 {
+        run.left.set(run.left.get() - 1);
         let sent = Instant::now();
         match run.call(&sender, shopper).await {
             Ok(true) => run.latencies_us.borrow_mut().push(sent.elapsed().as_micros() as u64),
@@ -193,17 +213,18 @@ impl Run {
     }
 
     fn is_right(&self, body: &[u8], shopper: usize) -> bool {
+        let is_natural = self.natural.iter().any(|natural| body == natural);
         match self.kind {
-            Kind::Passed | Kind::Anonymous => body == self.natural,
-            Kind::Reranked if body == self.natural => {
+            Kind::Passed | Kind::Anonymous => is_natural,
+            Kind::Reranked if is_natural => {
                 *self.unmoved.borrow_mut() += 1;
                 true
             }
             // Whole only once a shopper: checking must not be what is measured.
             Kind::Reranked if self.checked.borrow_mut().insert(shopper) => {
-                messages::is_moved(&self.natural, body)
+                messages::is_moved_of(&self.natural, body)
             }
-            Kind::Reranked => body.len() == self.natural.len(),
+            Kind::Reranked => self.natural.iter().any(|natural| body.len() == natural.len()),
         }
     }
 

@@ -47,15 +47,16 @@ fn main() -> ExitCode {
             pace(number(seconds), number(rate), number(connections) as usize, targets)
         }
         ["grpc-upstream"] => grpc::upstream(),
-        ["grpc", port, seconds, streams, hits, kind] => {
+        ["grpc", port, seconds, streams, hits, kind, calls @ ..] => {
             let number = |text: &str| text.parse::<f64>().unwrap_or(1.0);
             let (streams, hits) = (number(streams) as usize, number(hits) as usize);
-            grpc::load(port, number(seconds), streams, hits, kind)
+            let calls = calls.first().map_or(usize::MAX, |calls| number(calls) as usize);
+            grpc::load(port, (number(seconds), calls), streams, hits, kind)
         }
         _ => {
             eprintln!(concat!(
                 "gear upstream | gear pace SECONDS RATE CONNECTIONS NAME=PORT=FILE… | ",
-                "gear grpc-upstream | gear grpc PORT SECONDS STREAMS HITS KIND"
+                "gear grpc-upstream | gear grpc PORT SECONDS STREAMS HITS KIND [CALLS]"
             ));
             return ExitCode::from(64);
         }

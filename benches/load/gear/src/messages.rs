@@ -35,6 +35,8 @@ const SUPPLIERS: [&str; 9] = [
     "Alder Lane",
 ];
 const KINDS: [&str; 7] = ["Curly", "Savoy", "Flat Leaf", "Bunched", "Teen", "Bloomsdale", "Tatsoi"];
+/// Orders of properties in replies.
+const ORDERS: usize = 12;
 const QUERIES: [&str; 4] = ["spinach", "baby spinach", "organic spinach", "organic baby spinach"];
 
 /// A body of one message, uncompressed.
@@ -99,14 +101,18 @@ pub fn asks_for_many(request: &[u8]) -> bool {
     request.windows(3).any(|three| three == [0xf0, 0x01, 100])
 }
 
-/// The body that answers.
-pub fn reply(hits: usize) -> Vec<u8> {
+/// Bodies that answer: the same hits, their properties in another order each time. Weaviate is
+/// written in Go, whose maps have none.
+pub fn replies(hits: usize) -> Vec<Vec<u8>> {
     let took = [&[0x0d][..], &0.004_f32.to_le_bytes()].concat();
-    let all: Vec<u8> = (1..=hits).flat_map(hit).collect();
-    framed(&[took, all].concat())
+    let reply = |order: usize| {
+        let all: Vec<u8> = (1..=hits).flat_map(|n| hit(n, n * 7 + order * 5)).collect();
+        framed(&[took.clone(), all].concat())
+    };
+    (0..ORDERS).map(reply).collect()
 }
 
-fn hit(n: usize) -> Vec<u8> {
+fn hit(n: usize, turned: usize) -> Vec<u8> {
     let (kind, supplier) = (KINDS[n * 3 % KINDS.len()], SUPPLIERS[n * 7 % SUPPLIERS.len()]);
     let category = CATEGORIES[n * 5 % CATEGORIES.len()];
     let terms = [kind, "spinach", "greens", "salad", "leafy", "organic"].map(|term| text(1, term));
@@ -127,7 +133,11 @@ fn hit(n: usize) -> Vec<u8> {
         "retailPackSize" => text(13, "case"),
         _ => text(13, "Produce"),
     };
-    let entries = PROPERTIES.map(|name| within(1, &[text(1, name), within(2, &[value(name)])]));
+    let mut entries = PROPERTIES.map(|name| within(1, &[text(1, name), within(2, &[value(name)])]));
+    entries.rotate_left(turned % PROPERTIES.len());
+    if turned % 2 == 1 {
+        entries.reverse();
+    }
     let properties = within(1, &[text(3, "Product"), within(11, &entries)]);
     let (a, b) = ((n * 2_654_435_761) as u32, n * 11_400_714_819 % 0xffff_ffff_ffff);
     let id = format!("{a:08x}-7f2c-4d1a-9c3e-{b:012x}");
@@ -135,8 +145,13 @@ fn hit(n: usize) -> Vec<u8> {
     within(2, &[properties, within(2, &[text(1, &id), within(20, &[raw])])])
 }
 
+/// Is `moved` one of these bodies, its hits in another order?
+pub fn is_moved_of(natural: &[Vec<u8>], moved: &[u8]) -> bool {
+    natural.iter().any(|natural| is_moved(natural, moved))
+}
+
 /// Is `moved` a body of the same hits, in another order, and of the same bytes otherwise?
-pub fn is_moved(natural: &[u8], moved: &[u8]) -> bool {
+fn is_moved(natural: &[u8], moved: &[u8]) -> bool {
     let (Some(mut was), Some(mut is)) = (records(natural), records(moved)) else { return false };
     let differs = was != is;
     was.sort_unstable();

@@ -4,7 +4,7 @@
 //! replaced and every other byte as it was. As protobuf says, the last of several scalars counts
 //! and the pieces of a message that comes in several are one.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::wire::Doubt;
 use crate::wire::weaviate::protobuf::{Record, Records, put_bytes, put_number};
@@ -13,6 +13,8 @@ use crate::wire::weaviate::{ListAsk, Operator};
 const PROPERTIES: u32 = 20;
 const LIMIT: u32 = 30;
 const OFFSET: u32 = 31;
+/// Room made for names of properties.
+const NAMES_AHEAD: usize = 16;
 
 /// What a search asks of the one list of its reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,17 +34,17 @@ pub struct GrpcAsk {
 /// [`Doubt::NotProtobuf`]; [`Doubt::InvalidUtf8`] in a text that is read.
 pub fn request(message: &[u8]) -> Result<GrpcAsk, Doubt> {
     let mut reading = Reading::default();
-    let mut fingerprint = Xxh3::new();
+    let mut fingerprint = 0;
     for record in Records::new(message) {
         let record = record?;
         if !matches!(record.number, LIMIT | OFFSET) {
-            fingerprint.update(record.raw);
+            fingerprint = xxh3_64_with_seed(record.raw, fingerprint);
         }
         reading.field(&record)?;
     }
     let Reading { mut ask, words, concepts, several, named, .. } = reading;
     ask.list.unclear |= several;
-    ask.list.fingerprint = fingerprint.digest();
+    ask.list.fingerprint = fingerprint;
     ask.list.query = match ask.list.operator {
         Some(Operator::Hybrid | Operator::Bm25) => words,
         Some(Operator::NearText) => concepts.join(" "),
@@ -226,7 +228,7 @@ impl Reading {
     }
 
     fn properties(&mut self, message: &[u8]) -> Result<(), Doubt> {
-        let named = self.named.get_or_insert_default();
+        let named = self.named.get_or_insert_with(|| Vec::with_capacity(NAMES_AHEAD));
         for record in Records::new(message) {
             let record = record?;
             match record.number {

@@ -10,7 +10,7 @@ use super::judge::{
 };
 use super::replies::{object, seen};
 use crate::wire::weaviate::protobuf::{Records, put_bytes, put_number};
-use crate::wire::{DecodeLimits, Doubt, splice};
+use crate::wire::{DecodeLimits, Doubt, HitView, KnownHits, splice};
 
 fn value() -> impl Strategy<Value = Value> {
     let text =
@@ -182,6 +182,34 @@ proptest! {
         let one = cut(&body, list, &order, page..page + 2, &Stripped::default()).unwrap();
         prop_assert_eq!(others(&one), others(&body));
         prop_assert_eq!(&shallow(&one).results, &expected[page.min(order.len())..][..count]);
+    }
+
+    #[test]
+    fn a_hit_that_is_known_says_what_it_would_say_when_read(
+        messages in prop::collection::vec(message(), 1..8),
+    ) {
+        let plan = GrpcPlan::new(&super::map());
+        let (known, limits) = (KnownHits::new(1 << 20), DecodeLimits::default());
+        // each once more: there is something to know
+        for message in messages.iter().flat_map(|message| [message, message]) {
+            let body = framed(message).unwrap();
+            let read = plan.decode(&body, &limits);
+            let told = plan.decode_knowing(&body, &limits, &known);
+            let (read, told) = match (read, told) {
+                (Ok(read), Ok(told)) => (read, told),
+                (read, told) => {
+                    prop_assert_eq!(read, told);
+                    continue;
+                }
+            };
+            let said = |hits: &[HitView<'_>]| -> Vec<_> {
+                let one = |hit: &HitView<'_>| {
+                    (hit.span.clone(), hit.digest(), hit.sponsored, format!("{:?}", seen(hit)))
+                };
+                hits.iter().map(one).collect()
+            };
+            prop_assert_eq!(said(&told.lists[0].hits), said(&read.lists[0].hits));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::judge::{
     SearchReply, SearchResult, Texts, Value,
 };
 use crate::wire::weaviate::protobuf::{put_bytes, put_number};
-use crate::wire::{DecodeLimits, Doubt, HitMap, HitView, Pointer, splice};
+use crate::wire::{DecodeLimits, Doubt, HitMap, HitView, KnownHits, Pointer, splice};
 
 pub(super) fn value(kind: Kind) -> Value {
     Value { kind: Some(kind) }
@@ -53,13 +53,14 @@ fn body(reply: &SearchReply) -> Vec<u8> {
 /// A hit in the words of the judge.
 pub(super) fn seen(hit: &HitView<'_>) -> Facts {
     let owned = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().map(str::to_owned);
+    let words = hit.words();
     Facts {
         id: hit.id.clone().into_owned(),
-        name: owned(&hit.read.name),
-        category: owned(&hit.read.category),
-        brand: owned(&hit.read.brand),
-        attributes: hit.read.attributes.iter().map(|text| text.clone().into_owned()).collect(),
-        terms: hit.read.terms.iter().map(|text| text.clone().into_owned()).collect(),
+        name: owned(&words.name),
+        category: owned(&words.category),
+        brand: owned(&words.brand),
+        attributes: words.attributes.iter().map(|text| text.clone().into_owned()).collect(),
+        terms: words.terms.iter().map(|text| text.clone().into_owned()).collect(),
         price: hit.price,
         score: hit.score,
         in_stock: hit.in_stock,
@@ -310,4 +311,52 @@ fn what_was_added_is_taken_out_again_and_lengths_are_right() {
     let mut expected = body(&reply(vec![plain]));
     put_number(&mut expected, 900, 1);
     assert_eq!(message(&narrow).unwrap(), &expected[5..]);
+}
+
+#[test]
+fn a_hit_that_comes_again_is_recognised_in_any_order_and_one_that_changed_is_read() {
+    let map = HitMap { id: at("/sku").unwrap(), score: at("/score"), ..super::map() };
+    let (plan, known) = (GrpcPlan::new(&map), KnownHits::new(1 << 20));
+    let recognised = |name: &str, score: f64, turned: bool| {
+        let entry = |key: &str, held: Value| {
+            let (mut entry, mut field) = (Vec::new(), Vec::new());
+            put_bytes(&mut entry, 1, key.as_bytes());
+            put_bytes(&mut entry, 2, &held.encode_to_vec());
+            put_bytes(&mut field, 1, &entry);
+            field
+        };
+        let hit = |sku: &str| {
+            let mut entries = [
+                entry("sku", text(sku)),
+                entry("name", text(name)),
+                entry("terms", texts(&["leafy", sku])),
+                entry("score", value(Kind::Number(score))),
+                entry("usage", text(if turned { "raw" } else { "nobody reads this" })),
+            ];
+            if turned {
+                entries.reverse();
+            }
+            let (mut properties, mut record, mut out) = (Vec::new(), Vec::new(), Vec::new());
+            put_bytes(&mut properties, 11, &entries.concat());
+            put_bytes(&mut record, 1, &properties);
+            put_bytes(&mut out, 2, &record);
+            out
+        };
+        let body = framed(&["a", "b", "c"].map(hit).concat()).unwrap();
+        let read = plan.decode_knowing(&body, &DecodeLimits::default(), &known).unwrap();
+        let hits = &read.lists[0].hits;
+        for (hit, sku) in hits.iter().zip(["a", "b", "c"]) {
+            assert_eq!((&*hit.id, hit.score), (sku, Some(score)));
+            assert_eq!(hit.words().name.as_deref(), Some(name));
+            assert_eq!(hit.words().terms, ["leafy", sku]);
+        }
+        hits.iter().filter(|hit| hit.read.name.is_none()).count()
+    };
+    assert_eq!(recognised("Spinach", 0.5, false), 0);
+    assert_eq!(recognised("Spinach", 0.5, false), 3);
+    assert_eq!(recognised("Spinach", 0.25, true), 3, "neither order nor score are a change");
+    assert_eq!(recognised("Kale", 0.25, true), 0, "a name is");
+    // a list in which more changed than stayed: the next ones are read without looking
+    assert!((0..32).all(|_| recognised("Kale", 0.5, false) == 0));
+    assert_eq!(recognised("Kale", 0.5, false), 3);
 }
