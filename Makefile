@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
 
-.PHONY: demo test lint fmt bench load count fuzz readme needs
+.PHONY: demo test lint fmt bench release load count fuzz readme needs
 
 demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 ends after them
 	cargo run --locked -- demo $(if $(ONCE),--once)
@@ -21,10 +21,15 @@ fmt:
 bench: needs ## ranking and splicing, release build
 	cargo bench --locked
 
-load: needs ## beside nginx, haproxy and nginx + Lua, under load: ratios and floors; LOAD=--report only prints
+release: target/pgo/leafrank ## the binary to ship: built, trained with the load script's traffic, built again
+
+target/pgo/leafrank: Cargo.lock Cargo.toml $(shell find src config rules -type f)
+	.ci/needs python3 wrk nginx haproxy llvm-profdata
+	python3 benches/load/release.py
+
+load: target/pgo/leafrank ## beside nginx, haproxy and nginx + Lua, under load: ratios and floors; LOAD=--report only prints
 	.ci/needs python3 wrk nginx haproxy
-	cargo build --locked --release
-	python3 benches/load/load.py $(LOAD)
+	python3 benches/load/load.py --binary target/pgo/leafrank $(LOAD)
 
 count: needs ## instructions of the sidecar's own for one request, counted by valgrind
 	.ci/needs python3 valgrind wrk nginx haproxy

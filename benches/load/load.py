@@ -5,7 +5,7 @@
 
 What it does
 1. starts a shop that answers from memory, nginx and haproxy passing through, nginx + Lua re-ranking,
-   and the release build of the sidecar, each with one worker;
+   and a release build of the sidecar (`make load`: the one to ship), each with one worker;
 2. teaches 64 shoppers a taste and checks that each one's list really moves and is a permutation;
 3. saturation: every round visits each target in another order, with wrk; a ratio is taken inside a
    round, and its median over the rounds is what counts; CPU time is the process's own, from the
