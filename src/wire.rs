@@ -12,7 +12,7 @@
 //! [`annotate`] is asked to add.
 //!
 //! Layers, bottom up: `token` (strings, numbers), `scan` (structure), `trie` (pointers), `json` and
-//! `plan` (what callers read), `splice` and `edit` (what callers write).
+//! `plan` (what callers read; `known` is its memory), `splice` and `edit` (what callers write).
 
 pub mod encoding;
 pub mod weaviate;

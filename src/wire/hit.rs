@@ -56,6 +56,9 @@ pub struct Words<'a> {
     pub terms: Vec<Cow<'a, str>>,
 }
 
+/// What a word takes beside its text: its place, and what the allocator adds.
+const WORD_BYTES: usize = 40;
+
 impl Words<'_> {
     pub(super) fn is_empty(&self) -> bool {
         let named = self.name.is_some() || self.category.is_some() || self.brand.is_some();
@@ -72,6 +75,13 @@ impl Words<'_> {
             attributes: self.attributes.into_iter().map(one).collect(),
             terms: self.terms.into_iter().map(one).collect(),
         }
+    }
+
+    /// Memory that they take, in bytes, once they are owned.
+    pub(super) fn bytes(&self) -> usize {
+        let lists = self.attributes.iter().chain(&self.terms);
+        let ones = [&self.name, &self.category, &self.brand].into_iter().flatten();
+        lists.chain(ones).map(|word| WORD_BYTES + word.len()).sum()
     }
 
     pub(super) fn digest(&self) -> u64 {

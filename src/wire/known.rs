@@ -25,7 +25,7 @@ use super::token;
 const BYTES_MIN: usize = 96;
 /// Longer ones are not kept.
 const BYTES_MAX: usize = 16 * 1024;
-/// What an entry takes beside its text.
+/// What an entry takes beside its text and words.
 const ENTRY_BYTES: u64 = 400;
 /// What a hit takes in most shops, to make room ahead.
 const HIT_BYTES: u64 = 1024;
@@ -46,7 +46,8 @@ struct Bytes;
 
 impl Weighter<u64, Arc<Tail>> for Bytes {
     fn weight(&self, _: &u64, tail: &Arc<Tail>) -> u64 {
-        ENTRY_BYTES + (tail.before.len() + tail.after.len() + tail.values.len()) as u64
+        let written = tail.before.len() + tail.after.len() + tail.values.len();
+        ENTRY_BYTES + (written + tail.words.bytes()) as u64
     }
 }
 
