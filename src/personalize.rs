@@ -89,10 +89,11 @@ impl Hits {
     }
 
     fn decode<'a>(&self, body: &'a [u8], known: &KnownHits) -> Result<Reply<'a>, Doubt> {
+        let limits = DecodeLimits::knowing(known);
         match self {
-            Self::Json(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
-            Self::Graphql(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
-            Self::Grpc(plan) => plan.decode_knowing(body, &DecodeLimits::default(), known),
+            Self::Json(plan) => plan.decode(body, &limits),
+            Self::Graphql(plan) => plan.decode(body, &limits),
+            Self::Grpc(plan) => plan.decode(body, &limits),
         }
     }
 }

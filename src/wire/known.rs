@@ -95,6 +95,12 @@ impl PartialEq for Known {
     }
 }
 
+impl std::fmt::Debug for KnownHits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KnownHits({})", self.tails.len())
+    }
+}
+
 impl KnownHits {
     /// Remembers hits whose texts take up to `bytes_max` together; 0 = none.
     pub fn new(bytes_max: u64) -> Self {

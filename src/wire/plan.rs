@@ -30,15 +30,24 @@ const HITS_AHEAD_MAX: usize = 256;
 
 /// How much is read of one body.
 #[derive(Clone, Copy, Debug)]
-pub struct DecodeLimits {
+pub struct DecodeLimits<'k> {
     /// Hits in one list; a list with more is left alone.
     pub hits_max: usize,
+    /// Hits that need not be read, as they were before.
+    pub known: Option<&'k KnownHits>,
 }
 
-impl Default for DecodeLimits {
+impl Default for DecodeLimits<'_> {
     /// Shops page by tens; a thousand covers the largest pages that are still looked at.
     fn default() -> Self {
-        Self { hits_max: 1_000 }
+        Self { hits_max: 1_000, known: None }
+    }
+}
+
+impl<'k> DecodeLimits<'k> {
+    /// The usual ones, and what is known need not be read.
+    pub fn knowing(known: &'k KnownHits) -> Self {
+        Self { known: Some(known), ..Self::default() }
     }
 }
 
@@ -105,34 +114,15 @@ impl HitPlan {
     /// # Errors
     /// The reason to leave the whole body alone. When no list is usable, that is the reason of the
     /// first list, or [`Doubt::NoHits`].
-    pub fn decode<'a>(&self, body: &'a [u8], limits: &DecodeLimits) -> Result<Reply<'a>, Doubt> {
-        self.decoded(body, limits, None)
-    }
-
-    /// The same, faster where hits are as they were before.
-    ///
-    /// # Errors
-    /// As [`HitPlan::decode`].
-    pub fn decode_knowing<'a>(
+    pub fn decode<'a>(
         &self,
         body: &'a [u8],
-        limits: &DecodeLimits,
-        known: &KnownHits,
-    ) -> Result<Reply<'a>, Doubt> {
-        self.decoded(body, limits, Some(known))
-    }
-
-    fn decoded<'a>(
-        &self,
-        body: &'a [u8],
-        limits: &DecodeLimits,
-        known: Option<&KnownHits>,
+        limits: &DecodeLimits<'_>,
     ) -> Result<Reply<'a>, Doubt> {
         let mut scan = Scan::new(text_of(body)?);
         let mut decoding = Decoding {
             plan: self,
             limits,
-            known,
             path: Vec::new(),
             reply: Reply::default(),
             found: vec![None; self.in_pass.len()],
@@ -178,7 +168,7 @@ pub fn decode<'a>(
     body: &'a [u8],
     map: &HitMap,
     only_if: &[Condition],
-    limits: &DecodeLimits,
+    limits: &DecodeLimits<'_>,
 ) -> Result<Reply<'a>, Doubt> {
     HitPlan::new(map, only_if).decode(body, limits)
 }
@@ -186,8 +176,7 @@ pub fn decode<'a>(
 /// A body while it is read.
 struct Decoding<'p, 'a> {
     plan: &'p HitPlan,
-    limits: &'p DecodeLimits,
-    known: Option<&'p KnownHits>,
+    limits: &'p DecodeLimits<'p>,
     path: Vec<Step<'a>>,
     reply: Reply<'a>,
     found: Vec<Option<Json<'a>>>,
@@ -226,7 +215,7 @@ impl<'p, 'a> Decoding<'p, 'a> {
         let mut hits = Vec::new();
         let mut doubt = None;
         let mut shape = Shape::default();
-        let mut memory = self.known.and_then(|known| known.open(self.plan.salt));
+        let mut memory = self.limits.known.and_then(|known| known.open(self.plan.salt));
         let mut more = scan.open(b']')?;
         while more {
             if doubt.is_some() {

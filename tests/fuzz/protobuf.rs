@@ -201,7 +201,7 @@ fn judged(message: &[u8], plan: &GrpcPlan) -> bool {
 fn recognised(body: &[u8], plan: &GrpcPlan, reply: &Reply<'_>) {
     let known = KnownHits::new(1 << 20);
     for _ in 0..2 {
-        let again = plan.decode_knowing(body, &DecodeLimits::default(), &known).unwrap();
+        let again = plan.decode(body, &DecodeLimits::knowing(&known)).unwrap();
         let said = |reply: &Reply<'_>| -> Vec<_> {
             let hits = reply.lists[0].hits.iter();
             hits.map(|hit| (hit.span.clone(), hit.digest(), format!("{:?}", seen(hit)))).collect()

@@ -98,7 +98,7 @@ fn lists(body: &[u8], built: &Value) {
 fn recognised(body: &[u8], plan: &HitPlan, reply: &Reply<'_>) {
     let known = KnownHits::new(1 << 20);
     for _ in 0..2 {
-        let again = plan.decode_knowing(body, &DecodeLimits::default(), &known).unwrap();
+        let again = plan.decode(body, &DecodeLimits::knowing(&known)).unwrap();
         assert_eq!(again.lists.len(), reply.lists.len());
         let hits = |reply: &Reply<'_>| -> Vec<_> {
             let all = reply.lists.iter().flat_map(|list| &list.hits);

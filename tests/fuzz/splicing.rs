@@ -26,8 +26,8 @@ fn body(choices: &mut Choices<'_>, count: usize) -> String {
 fn a_splice_and_its_inverse_give_the_same_bytes() {
     let at = |text| Pointer::parse(text).unwrap();
     let map = HitMap { at: at("/hits"), id: at("/id"), ..HitMap::default() };
-    let limits = DecodeLimits::default();
     bolero::check!().with_test_time(fuzz_time()).for_each(|bytes: &[u8]| {
+        let limits = DecodeLimits::default();
         let (keys, rest) = bytes.split_at(bytes.len().min(8));
         let body = body(&mut Choices::new(rest), keys.len());
         let Ok(reply) = decode(body.as_bytes(), &map, &[], &limits) else { return };

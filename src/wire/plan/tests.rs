@@ -139,7 +139,7 @@ fn hits_may_be_the_body_itself_or_stand_below_an_index() {
 #[test]
 fn a_list_we_are_unsure_of_is_skipped_and_the_others_stay() {
     let map = HitMap { at: at("/*"), id: at("/id"), name: Some(at("/name")), ..HitMap::default() };
-    let limits = DecodeLimits { hits_max: 3 };
+    let limits = DecodeLimits { hits_max: 3, ..DecodeLimits::default() };
     let body = br#"{"a":[{"id":"1"}],"b":[{"id":"1"},{"name":"x"}],"c":[{"id":"1","i\u0064":"2"}],
         "d":[{"id":"1","name":"\udc00"}],"e":[{"id":""}],"f":[{"id":true}],"g":[7],
         "h":[{"id":1},{"id":2},{"id":3}],"i":[{"id":1},{"id":2},{"id":3},{"id":4}]}"#;

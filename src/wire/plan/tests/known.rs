@@ -34,7 +34,7 @@ proptest::proptest! {
             let body = format!("{{\"products\":[{}]}}", page.join(","));
             let limits = DecodeLimits::default();
             let read = plan.decode(body.as_bytes(), &limits);
-            let told = plan.decode_knowing(body.as_bytes(), &limits, &known);
+            let told = plan.decode(body.as_bytes(), &DecodeLimits::knowing(&known));
             prop_assert_alike(read, told)?;
         }
     }
@@ -75,7 +75,7 @@ fn what_is_remembered_takes_no_more_than_it_may() {
         let known = KnownHits::new(bytes_max);
         let bodies: Vec<_> = (0..products).map(body).collect();
         let read = |body: &String| {
-            let reply = plan.decode_knowing(body.as_bytes(), &DecodeLimits::default(), &known);
+            let reply = plan.decode(body.as_bytes(), &DecodeLimits::knowing(&known));
             reply.unwrap().lists[0].hits[0].known.is_some()
         };
         assert!(!bodies.iter().any(read), "nothing is known yet");
@@ -102,7 +102,7 @@ fn a_hit_that_comes_again_is_recognised_and_one_that_changed_is_read() {
     };
     let recognised = |price: &str, score: &str| {
         let body = body(price, score);
-        let reply = plan.decode_knowing(body.as_bytes(), &DecodeLimits::default(), &known);
+        let reply = plan.decode(body.as_bytes(), &DecodeLimits::knowing(&known));
         let hits = reply.unwrap().lists.remove(0).hits;
         assert!(hits.iter().all(|hit| hit.price == Some(price.parse().unwrap())));
         assert!(hits.iter().all(|hit| hit.score == Some(score.parse().unwrap())));

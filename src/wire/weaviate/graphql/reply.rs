@@ -6,7 +6,6 @@
 
 use crate::wire::doubt::Doubt;
 use crate::wire::json::Json;
-use crate::wire::known::KnownHits;
 use crate::wire::map::{Condition, Expected, HitMap};
 use crate::wire::plan::{DecodeLimits, HitPlan, Reply, SkippedList};
 use crate::wire::pointer::Pointer;
@@ -33,21 +32,12 @@ impl GraphqlPlan {
     /// # Errors
     /// The reason to leave the whole body alone. When no list is usable, that is the reason of the
     /// first list, or [`Doubt::NoHits`].
-    pub fn decode<'a>(&self, body: &'a [u8], limits: &DecodeLimits) -> Result<Reply<'a>, Doubt> {
-        self.left(self.hits.decode(body, limits)?, body)
-    }
-
-    /// The same, faster where hits are as they were before.
-    ///
-    /// # Errors
-    /// As [`GraphqlPlan::decode`].
-    pub fn decode_knowing<'a>(
+    pub fn decode<'a>(
         &self,
         body: &'a [u8],
-        limits: &DecodeLimits,
-        known: &KnownHits,
+        limits: &DecodeLimits<'_>,
     ) -> Result<Reply<'a>, Doubt> {
-        self.left(self.hits.decode_knowing(body, limits, known)?, body)
+        self.left(self.hits.decode(body, limits)?, body)
     }
 
     /// The lists of a batch's answers with errors are left alone.

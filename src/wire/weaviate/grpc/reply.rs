@@ -19,7 +19,7 @@ use super::frame::{HEAD_BYTES, message};
 use super::value::{self, Take, Value, follow};
 use crate::wire::known::Memory;
 use crate::wire::weaviate::protobuf::{Records, short_varint, utf8};
-use crate::wire::{DecodeLimits, Doubt, HitList, HitMap, HitView, KnownHits, Pointer, Reply};
+use crate::wire::{DecodeLimits, Doubt, HitList, HitMap, HitView, Pointer, Reply};
 
 /// A map names eleven members; each leads to one property at most.
 const NAMES_MAX: usize = 11;
@@ -129,29 +129,12 @@ impl GrpcPlan {
     /// # Errors
     /// The reason to leave the body alone: [`Doubt::NoHits`] also where the hits are in groups,
     /// [`Doubt::ConditionFailed`] where text was generated from the hits or their order.
-    pub fn decode<'a>(&self, body: &'a [u8], limits: &DecodeLimits) -> Result<Reply<'a>, Doubt> {
-        self.decoded(body, limits, None)
-    }
-
-    /// The same, faster where hits are as they were before.
-    ///
-    /// # Errors
-    /// As [`GrpcPlan::decode`].
-    pub fn decode_knowing<'a>(
+    pub fn decode<'a>(
         &self,
         body: &'a [u8],
-        limits: &DecodeLimits,
-        known: &KnownHits,
+        limits: &DecodeLimits<'_>,
     ) -> Result<Reply<'a>, Doubt> {
-        self.decoded(body, limits, known.open(self.salt))
-    }
-
-    fn decoded<'a>(
-        &self,
-        body: &'a [u8],
-        limits: &DecodeLimits,
-        mut memory: Option<Memory<'_>>,
-    ) -> Result<Reply<'a>, Doubt> {
+        let mut memory = limits.known.and_then(|known| known.open(self.salt));
         let message = message(body)?;
         let mut hits = Vec::new();
         let mut records = Records::new(message);

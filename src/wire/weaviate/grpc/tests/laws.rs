@@ -194,7 +194,7 @@ proptest! {
         for message in messages.iter().flat_map(|message| [message, message]) {
             let body = framed(message).unwrap();
             let read = plan.decode(&body, &limits);
-            let told = plan.decode_knowing(&body, &limits, &known);
+            let told = plan.decode(&body, &DecodeLimits::knowing(&known));
             let (read, told) = match (read, told) {
                 (Ok(read), Ok(told)) => (read, told),
                 (read, told) => {

@@ -235,8 +235,8 @@ fn what_forbids_to_touch_a_list_is_named() {
     assert_eq!(decoded(&reply(vec![told])), Err(Doubt::ConditionFailed));
     let many = body(&reply(vec![hit(), hit(), hit()]));
     let plan = GrpcPlan::new(&super::map());
-    assert!(plan.decode(&many, &DecodeLimits { hits_max: 3 }).is_ok());
-    let refused = plan.decode(&many, &DecodeLimits { hits_max: 2 });
+    assert!(plan.decode(&many, &DecodeLimits { hits_max: 3, ..DecodeLimits::default() }).is_ok());
+    let refused = plan.decode(&many, &DecodeLimits { hits_max: 2, ..DecodeLimits::default() });
     assert_eq!(refused, Err(Doubt::TooManyHits));
     assert_eq!(plan.decode(&many[1..], &DecodeLimits::default()), Err(Doubt::NotProtobuf));
 }
@@ -343,7 +343,7 @@ fn a_hit_that_comes_again_is_recognised_in_any_order_and_one_that_changed_is_rea
             out
         };
         let body = framed(&["a", "b", "c"].map(hit).concat()).unwrap();
-        let read = plan.decode_knowing(&body, &DecodeLimits::default(), &known).unwrap();
+        let read = plan.decode(&body, &DecodeLimits::knowing(&known)).unwrap();
         let hits = &read.lists[0].hits;
         for (hit, sku) in hits.iter().zip(["a", "b", "c"]) {
             assert_eq!((&*hit.id, hit.score), (sku, Some(score)));
