@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
+//! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
@@ -12,25 +12,32 @@
 //! lets speak for that user. Answers are never cached and allow any origin, as the shop's own API
 //! does.
 
+mod body;
 mod error;
+mod field;
+mod intake;
+mod items;
 mod joins;
 mod preferences;
+mod refusal;
 mod track;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use futures_util::FutureExt;
 
 use crate::border::{Border, Peer};
+use crate::config::Track;
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
+use crate::telemetry::limits::LimitHits;
 use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
@@ -43,11 +50,15 @@ pub struct Api {
     pub observer: Arc<Observer>,
     /// The read path.
     pub personalizer: Arc<Personalizer>,
+    /// What reports of events may bring.
+    pub limits: Track,
+    /// Where reached limits are counted.
+    pub limit_hits: Arc<LimitHits>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Longest request body, in bytes: one interaction with its context.
+/// Longest request body, in bytes, where it is not one of events, which has a limit of its own.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// All endpoints.
@@ -58,6 +69,7 @@ pub fn router(api: Api) -> Router {
         .route("/api/preferences/live", get(preferences::by_query))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(Arc::<body::Room>::default()))
         .layer(middleware::from_fn_with_state(api.clone(), heard))
         .layer(middleware::from_fn(open_to_pages))
         .with_state(api)

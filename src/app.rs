@@ -133,10 +133,13 @@ impl Sidecar {
         ));
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let watch = watch(&settings, metrics.clone());
+        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let api = api::router(Api {
             border: border.clone(),
             observer: observer.clone(),
             personalizer: personalizer.clone(),
+            limits: settings.limits.track,
+            limit_hits: limit_hits.clone(),
             clock: clock.clone(),
         });
         let admin = Admin {
@@ -149,7 +152,6 @@ impl Sidecar {
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let tell = tell(&settings, &personalizer, &metrics)?;
-        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let legs = Legs {
             settings: settings.clone(),
             border,

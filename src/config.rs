@@ -28,7 +28,7 @@ mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
 pub use legs::{Entrance, Leg, LegName, Weaviate};
-pub use limits::{Faults, Health, Limits};
+pub use limits::{Faults, Health, Limits, Track};
 pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
 pub use people::{Identity, Join, Trust};
@@ -256,6 +256,8 @@ pub struct Store {
     pub facets_per_profile_max: usize,
     /// Subjects whose last lists are remembered.
     pub recent_max: usize,
+    /// Acts, and ids of events, that are remembered to know a double.
+    pub doubles_max: usize,
     /// Widened searches whose order is remembered for their further pages.
     pub orders_max: usize,
     /// Seconds for which it is.

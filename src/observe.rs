@@ -10,15 +10,19 @@
 //! next ranking.
 
 mod events;
+mod reports;
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
 pub use events::Event;
-use events::EventPlan;
+use events::{EventPlan, Plan};
+pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
@@ -27,22 +31,22 @@ use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
 use crate::signals::dwell::{self, LastView};
-use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, derive};
+use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
-use crate::types::ids::{Subject, SubjectKey};
+use crate::types::ids::{ProductKey, Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
-use crate::types::signal::Signal;
+use crate::types::signal::{Signal, SignalKind};
 
-/// Presses and event ids remembered to recognise doubles.
-const DOUBLES_MAX: usize = 65_536;
+/// Parts of the memory for doubles: more than cores, so that two shoppers rarely meet.
+const DOUBLES_PARTS: usize = 16;
 /// Price levels remembered a profile.
 const PRICES_MAX: usize = 64;
 
 /// The write path.
 pub struct Observer {
-    plans: Vec<Option<Arc<EventPlan>>>,
+    plans: Vec<Option<Plan>>,
     store: Arc<Store>,
     rules: Arc<RulesTable>,
     metrics: Arc<Metrics>,
@@ -50,7 +54,8 @@ pub struct Observer {
     anonymous: Vec<String>,
     caps: Caps,
     visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
-    doubles: Mutex<Dedupe>,
+    doubles: Box<[Mutex<Dedupe>]>,
+    join: Duration,
     /// Clicks reported to our own API.
     tracked: Clicks,
 }
@@ -85,6 +90,7 @@ const TRACK_ROUTE: &str = "track_api";
 struct Visit {
     recent: RecentLists,
     view: Option<LastView>,
+    told: Told,
 }
 
 impl Observer {
@@ -99,10 +105,16 @@ impl Observer {
         let plans = settings.routes.iter().map(|route| match &route.kind {
             RouteKind::Event(event) if route.learn => {
                 let clicks = Clicks::of(&route.name, &metrics);
-                Some(Arc::new(EventPlan::new(event, clicks)))
+                Some(Plan::Learn(Arc::new(EventPlan::new(event, clicks))))
             }
+            RouteKind::Forget(_) if settings.identity.trusted_only => {
+                Some(Plan::Forget(Vec::new()))
+            }
+            RouteKind::Forget(user) => Some(Plan::Forget(user.clone())),
             RouteKind::Event(_) | RouteKind::Search(_) => None,
         });
+        let (join, doubles_max) = (settings.limits.track.join, settings.store.doubles_max);
+        let doubles = || Mutex::new(Dedupe::new(doubles_max.div_ceil(DOUBLES_PARTS), join));
         Self {
             plans: plans.collect(),
             tracked: Clicks::of(TRACK_ROUTE, &metrics),
@@ -117,7 +129,8 @@ impl Observer {
                 prices: PRICES_MAX,
             },
             visits: Cache::new(settings.store.recent_max.max(1)),
-            doubles: Mutex::new(Dedupe::new(DOUBLES_MAX)),
+            doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
+            join,
         }
     }
 
@@ -165,90 +178,142 @@ impl Observer {
 
     /// Learns interactions that a client reports; returns how many said something new.
     pub fn interactions(&self, identity: &Identity, interactions: Vec<Interaction>) -> usize {
-        if identity.opted_out {
-            self.dropped("opted_out", interactions.len());
-            return 0;
-        }
-        let Some(subject) = identity.subject() else {
-            self.dropped("no_subject", interactions.len());
-            return 0;
-        };
-        self.absorb(subject.key(), &interactions, Source::Track, &self.tracked)
+        let report = Report { identity: identity.clone(), interactions };
+        self.reports(vec![report]).iter().map(Outcome::learned).sum()
     }
 
+    /// Forgets what is known of somebody; what they do from now on is learned again.
+    pub fn forget(&self, shopper: SubjectKey) {
+        self.visits.remove(&shopper);
+        self.store.shoppers.take(shopper);
+    }
+
+    /// Learns what one shopper did, in order. Says of each act what became of it. Locks are taken
+    /// for all of them together, whatever their number.
     fn absorb(
         &self,
         shopper: SubjectKey,
         interactions: &[Interaction],
         source: Source,
         clicks: &Clicks,
-    ) -> usize {
+    ) -> Vec<Fate> {
         let rules = self.rules.load();
-        let mut learned = 0;
-        for interaction in interactions {
-            let derived = self.derive(shopper, interaction, source, &rules);
-            if derived.double {
-                self.dropped("double", 1);
-                continue;
+        let visit = self.visit(shopper);
+        let fates = self.fates(shopper, interactions, source, &visit);
+        let news = interactions.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Learned);
+        let news: Vec<&Interaction> = news.map(|(interaction, _)| interaction).collect();
+        let mut rest = news.as_slice();
+        while !rest.is_empty() {
+            let (run, later) = rest.split_at(run_of(rest));
+            let derived = self.derive(shopper, run, &visit, &rules);
+            for (interaction, derived) in run.iter().zip(&derived) {
+                clicks.count(interaction.kind, derived.joined.is_some());
+                self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
             }
-            learned += 1;
-            clicks.count(interaction.kind, derived.joined.is_some());
-            self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
-            self.teach(shopper, interaction, &derived, &rules);
+            self.teach(shopper, run, &derived, &rules);
+            rest = later;
         }
-        learned
+        fates
+    }
+
+    /// Doubles, and what the visit tells itself, set apart.
+    fn fates(
+        &self,
+        shopper: SubjectKey,
+        interactions: &[Interaction],
+        source: Source,
+        visit: &Mutex<Visit>,
+    ) -> Vec<Fate> {
+        let now = self.clock.now();
+        let mut visit = visit.lock();
+        let mut doubles = self.doubles(shopper).lock();
+        let fate = |interaction: &Interaction| {
+            let kind = interaction.kind;
+            match source {
+                Source::Track => visit.told.note(kind, now),
+                Source::Traffic => {
+                    if kind == InteractionKind::View {
+                        let product = interaction.product.clone();
+                        visit.view = Some(LastView { product, at: interaction.at });
+                    }
+                    if visit.told.has(kind, now) {
+                        return Fate::Reported;
+                    }
+                }
+            }
+            let double = doubles.is_double(shopper, interaction, source);
+            if double { Fate::Double } else { Fate::Learned }
+        };
+        let fates: Vec<Fate> = interactions.iter().map(fate).collect();
+        drop((visit, doubles));
+        for fate in [Fate::Double, Fate::Reported] {
+            let count = fates.iter().filter(|other| **other == fate).count();
+            if count > 0 {
+                self.dropped(fate.reason(), count);
+            }
+        }
+        fates
     }
 
     fn derive(
         &self,
         shopper: SubjectKey,
-        interaction: &Interaction,
-        source: Source,
+        run: &[&Interaction],
+        visit: &Mutex<Visit>,
         rules: &Rules,
-    ) -> Derived {
+    ) -> Vec<Derived> {
         let profile = self.store.shoppers.profile(shopper);
-        let visit = self.visit(shopper);
+        let now = self.clock.now();
         let mut visit = visit.lock();
-        if interaction.kind == InteractionKind::View && source == Source::Traffic {
-            let product = interaction.product.clone();
-            visit.view = Some(LastView { product, at: interaction.at });
-        }
-        let mut who =
-            Shopper { subject: shopper, profile: profile.as_deref(), recent: &mut visit.recent };
-        derive(interaction, &mut who, source, &mut self.doubles.lock(), rules)
+        let tells = |kind| visit.told.has(kind, now);
+        let (tells_clicks, tells_scrolls) =
+            (tells(InteractionKind::Click), tells(InteractionKind::Scroll));
+        let recent = &mut visit.recent;
+        let mut who = Shopper { profile: profile.as_deref(), recent, tells_clicks, tells_scrolls };
+        run.iter().map(|interaction| derive(interaction, &mut who, rules)).collect()
     }
 
     /// Learns signals into the shopper's profile and, where the list was natural, into the
     /// population.
-    fn teach(
-        &self,
-        shopper: SubjectKey,
-        interaction: &Interaction,
-        derived: &Derived,
-        rules: &Rules,
-    ) {
+    fn teach(&self, shopper: SubjectKey, run: &[&Interaction], derived: &[Derived], rules: &Rules) {
         let catalog = &self.store.catalog;
-        let with_facts: Vec<_> =
-            derived.signals.iter().map(|s| (s, catalog.get(s.product))).collect();
+        let signals = derived.iter().flat_map(|derived| &derived.signals);
+        let with_facts: Vec<_> = signals.map(|s| (s, catalog.get(s.product))).collect();
+        if with_facts.is_empty() {
+            return;
+        }
         self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
             for (signal, facts) in &with_facts {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
         });
-        for (signal, _) in &with_facts {
-            self.metrics.signals.with_label_values(&[signal.kind.path()]).inc();
+        for kind in SignalKind::ALL {
+            let count = with_facts.iter().filter(|(signal, _)| signal.kind == *kind).count();
+            if count > 0 {
+                let counter = self.metrics.signals.with_label_values(&[kind.path()]);
+                counter.inc_by(count as u64);
+            }
         }
-        let Some(joined) = &derived.joined else { return };
+        if derived.iter().all(|derived| derived.joined.is_none()) {
+            return;
+        }
         let mut population = self.store.population.write();
-        for (signal, facts) in &with_facts {
-            let Some(facts) = facts else { continue };
-            population.record_evidence(facts, weight_of(signal, rules), joined.natural);
-        }
-        if joined.first_pick {
-            // The signals also speak of the hits above: the pick is the interaction's own product.
-            let picked = interaction.product.key();
-            let category = catalog.get(picked).and_then(|facts| facts.category);
-            population.record_click(picked, category, joined.position, joined.natural);
+        let mut rest = with_facts.as_slice();
+        for (interaction, derived) in run.iter().zip(derived) {
+            let own;
+            (own, rest) = rest.split_at(derived.signals.len().min(rest.len()));
+            let Some(joined) = &derived.joined else { continue };
+            let known = || own.iter().filter_map(|(s, facts)| Some((s, facts.as_deref()?)));
+            for (signal, facts) in known() {
+                population.record_evidence(facts, weight_of(signal, rules), joined.natural);
+            }
+            if joined.first_pick {
+                // The signals also speak of the hits above: the pick is the interaction's own product.
+                let picked = interaction.product.key();
+                let category = known().find(|(s, _)| s.product == picked);
+                let category = category.and_then(|(_, facts)| facts.category);
+                population.record_click(picked, category, joined.position, joined.natural);
+            }
         }
     }
 
@@ -275,6 +340,10 @@ impl Observer {
         visit
     }
 
+    fn doubles(&self, shopper: SubjectKey) -> &Mutex<Dedupe> {
+        &self.doubles[shopper.0 as usize % DOUBLES_PARTS]
+    }
+
     fn dropped(&self, reason: &str, count: usize) {
         self.metrics.interactions_dropped.with_label_values(&[reason]).inc_by(count as u64);
     }
@@ -282,6 +351,17 @@ impl Observer {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// How many leading acts can be told apart by what is known before the first of them: whether a
+/// product was bought before is known of each product once.
+fn run_of(acts: &[&Interaction]) -> usize {
+    let mut bought: HashSet<ProductKey> = HashSet::new();
+    let is_purchase =
+        |kind| matches!(kind, InteractionKind::Purchase { .. } | InteractionKind::PurchaseOf(_));
+    let again =
+        acts.iter().position(|act| is_purchase(act.kind) && !bought.insert(act.product.key()));
+    again.unwrap_or(acts.len()).max(1)
 }
 
 fn weight_of(signal: &Signal, rules: &Rules) -> f32 {

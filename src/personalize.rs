@@ -206,7 +206,7 @@ impl Personalizer {
                 learn: route.learn,
                 funnel: Funnel::of(&route.name, &metrics),
             })),
-            RouteKind::Event(_) => None,
+            RouteKind::Event(_) | RouteKind::Forget(_) => None,
         });
         let plans = plans.collect();
         let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);

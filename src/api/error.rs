@@ -41,6 +41,15 @@ impl ApiError {
         }
     }
 
+    /// A fault of ours.
+    pub(super) fn no_answer() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "no_answer",
+            message: "a fault of ours; expected an answer".into(),
+        }
+    }
+
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, message: message.into() }
     }
@@ -59,6 +68,9 @@ impl IntoResponse for ApiError {
         let headers = reply.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         name_us(headers, self.code);
         reply

@@ -12,8 +12,8 @@ use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstre
 use super::words::{peer, socket_address};
 use super::{
     ClientTls, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress, OwnPaths,
-    RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress,
-    build_route, build_weaviate,
+    RulesFile, ServerTls, Settings, Shutdown, Source, Store, Track, Trust, Upstream,
+    UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -55,6 +55,7 @@ pub(super) fn settings(
             products_per_profile_max: size(raw.store.products_per_profile_max),
             facets_per_profile_max: size(raw.store.facets_per_profile_max),
             recent_max: size(raw.store.recent_max),
+            doubles_max: size(raw.store.doubles_max),
             orders_max: size(raw.store.orders_max),
             orders_seconds: raw.store.orders_seconds,
         },
@@ -262,6 +263,11 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         let fault = Fault::new(found, "at most memory_hard_percent");
         check.fault(&key.key("memory_soft_percent"), fault);
     }
+    if raw.track_bytes_max > raw.track_held_bytes_max {
+        let found = format!("found {}", raw.track_bytes_max);
+        let fault = Fault::new(found, "at most track_held_bytes_max");
+        check.fault(&key.key("track_bytes_max"), fault);
+    }
     Limits {
         hold_ms: raw.hold_ms,
         rank_us: raw.rank_us,
@@ -283,6 +289,15 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         memory_bytes_max: raw.memory_bytes_max,
         memory_soft_percent: raw.memory_soft_percent,
         memory_hard_percent: raw.memory_hard_percent,
+        track: Track {
+            items_max: size(raw.track_items_max),
+            debug_items_max: size(raw.track_debug_items_max),
+            bytes_max: size(raw.track_bytes_max),
+            held_bytes_max: size(raw.track_held_bytes_max),
+            age: Duration::from_secs(raw.track_age_days_max.saturating_mul(86_400)),
+            ahead: Duration::from_secs(raw.track_ahead_seconds_max),
+            join: Duration::from_millis(raw.track_join_ms),
+        },
     }
 }
 

@@ -278,6 +278,27 @@ section! {
         /// Above this share of the memory new requests get 503.
         #[schemars(range(min = 1, max = 100))]
         memory_hard_percent: u64 = 95,
+        /// Events of one request to the track API; one more and the request gets 413.
+        #[schemars(range(min = 1, max = 100_000))]
+        track_items_max: u64 = 1_000,
+        /// Events of one such request with `?debug=1`.
+        #[schemars(range(min = 1, max = 10_000))]
+        track_debug_items_max: u64 = 100,
+        /// Bodies of such requests above so many bytes get 413.
+        #[schemars(range(min = 1024, max = 1_073_741_824))]
+        track_bytes_max: u64 = 2_097_152,
+        /// Bytes of such bodies in memory at a time; past it they get 503.
+        #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
+        track_held_bytes_max: u64 = 33_554_432,
+        /// Days by which an event's time may lie back.
+        #[schemars(range(min = 1, max = 36_500))]
+        track_age_days_max: u64 = 30,
+        /// Seconds by which an event's time may lie ahead of our clock.
+        #[schemars(range(min = 0, max = 86_400))]
+        track_ahead_seconds_max: u64 = 300,
+        /// Milliseconds within which an act that traffic shows and the track API reports is one.
+        #[schemars(range(min = 0, max = 3_600_000))]
+        track_join_ms: u64 = 10_000,
     }
 }
 
@@ -333,6 +354,9 @@ section! {
         /// Shoppers whose last lists are remembered.
         #[schemars(range(min = 1, max = 10_000_000))]
         recent_max: u64 = 100_000,
+        /// Acts, and ids of events, that are remembered to know a double.
+        #[schemars(range(min = 0, max = 100_000_000))]
+        doubles_max: u64 = 65_536,
         /// Widened searches whose order is remembered for their further pages.
         #[schemars(range(min = 1, max = 10_000_000))]
         orders_max: u64 = 10_000,

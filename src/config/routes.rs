@@ -68,6 +68,7 @@ impl Route {
                     search.window_size > 0
                         || search.query.iter().chain(sort).any(Source::needs_body)
                 }
+                RouteKind::Forget(user) => user.iter().any(Source::needs_body),
                 RouteKind::Event(event) => {
                     let places = [&event.kind_from, &event.product, &event.quantity];
                     event.each.is_some()
@@ -85,6 +86,8 @@ pub enum RouteKind {
     Search(Box<SearchRoute>),
     /// Says what the shopper did.
     Event(Box<EventRoute>),
+    /// Makes the shop forget a shopper: where it names the user; none = as everywhere.
+    Forget(Vec<Source>),
 }
 
 /// A route that answers with hits.

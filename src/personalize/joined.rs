@@ -72,7 +72,7 @@ pub(super) fn joins(settings: &Settings, clock: &Arc<dyn Clock>) -> Option<Arc<J
     let join = &settings.identity.join;
     let wires = settings.routes.iter().filter_map(|route| match &route.kind {
         RouteKind::Search(search) => Some(search.wire == Wire::Json),
-        RouteKind::Event(_) => None,
+        RouteKind::Event(_) | RouteKind::Forget(_) => None,
     });
     let (front, back): (Vec<bool>, Vec<bool>) = wires.partition(|front| *front);
     let tells = !front.is_empty() && !join.tell.is_empty();
@@ -203,7 +203,7 @@ impl Personalizer {
 fn wire(matched: &Matched<'_>) -> Option<Wire> {
     match &matched.route.kind {
         RouteKind::Search(search) => Some(search.wire),
-        RouteKind::Event(_) => None,
+        RouteKind::Event(_) | RouteKind::Forget(_) => None,
     }
 }
 

@@ -6,6 +6,7 @@
 //! - A pick in a list teaches the picked product, and every hit above it that was neither picked nor
 //!   marked before gets one `displayed_but_scrolled`. A list without a pick teaches nothing.
 //! - A product page that is opened from a list is a click too, unless the click was reported.
+//!   Who reports clicks, or what was passed over, is not told them from other acts as well.
 //! - A hit marked as passed over that is picked after all (clicked, bought, put into the cart) has
 //!   its mark taken back, as of the time it was set, so that nothing of it stays in the sums.
 //! - A purchase is a subscription, a bulk, a repeated or a first one, in this order.
@@ -13,11 +14,10 @@
 //! Pure and bounded: at most one list's worth of signals an interaction. The caller learns the
 //! signals in order.
 
-use super::dedupe::{Dedupe, Source};
 use super::recent::{RecentLists, ShownList, bit, has};
 use crate::rules::Rules;
 use crate::types::clock::Timestamp;
-use crate::types::ids::{QueryId, SubjectKey};
+use crate::types::ids::QueryId;
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
@@ -25,12 +25,14 @@ use crate::types::signal::{Signal, SignalKind};
 /// The shopper an interaction belongs to.
 #[derive(Debug)]
 pub struct Shopper<'a> {
-    /// Whose it is.
-    pub subject: SubjectKey,
     /// What is known of them; tells a first purchase from a repeated one.
     pub profile: Option<&'a Profile>,
     /// The lists they were shown; picks are marked there.
     pub recent: &'a mut RecentLists,
+    /// They report clicks themselves: an opened page stands for none.
+    pub tells_clicks: bool,
+    /// They report what was passed over themselves.
+    pub tells_scrolls: bool,
 }
 
 /// The place in a list where an act happened.
@@ -53,22 +55,13 @@ pub struct Derived {
     pub signals: Vec<Signal>,
     /// Where it happened, when a recent list explains it.
     pub joined: Option<Joined>,
-    /// True for a double: nothing is to be learned and nothing was marked.
-    pub double: bool,
 }
 
-/// Turns an interaction into signals and marks the shopper's recent lists. `O(shown hits)`.
-pub fn derive(
-    interaction: &Interaction,
-    shopper: &mut Shopper<'_>,
-    source: Source,
-    dedupe: &mut Dedupe,
-    rules: &Rules,
-) -> Derived {
-    if dedupe.is_double(shopper.subject, interaction, source) {
-        return Derived { double: true, ..Derived::default() };
-    }
-    let mut act = Act { interaction, derived: Derived::default() };
+/// Turns an interaction that is no double into signals and marks the shopper's recent lists.
+/// `O(shown hits)`.
+pub fn derive(interaction: &Interaction, shopper: &mut Shopper<'_>, rules: &Rules) -> Derived {
+    let (tells_clicks, tells_scrolls) = (shopper.tells_clicks, shopper.tells_scrolls);
+    let mut act = Act { interaction, derived: Derived::default(), tells_clicks, tells_scrolls };
     let product = interaction.product.key();
     let remembered = shopper.profile.and_then(|p| p.product(product));
     let found = shopper.recent.find(product, interaction.at, rules.thresholds.list_seconds);
@@ -85,11 +78,13 @@ pub fn derive(
             let kind = purchase_kind(subscription, interaction.quantity >= bulk_min, bought_before);
             act.take(kind, found);
         }
+        InteractionKind::PurchaseOf(kind) => act.take(kind, found),
         InteractionKind::AddToCart => act.take(SignalKind::AddToCart, found),
         InteractionKind::QuantityIncrease => act.take(SignalKind::QuantityIncrease, found),
         InteractionKind::SaveForLater => act.take(SignalKind::SaveForLater, found),
         InteractionKind::RemoveFromCart => act.plain(SignalKind::RemoveFromCart),
         InteractionKind::Return => act.plain(SignalKind::Returned),
+        InteractionKind::NeverBought => act.plain(SignalKind::ViewedNeverBought),
     }
     act.derived
 }
@@ -119,6 +114,8 @@ type Found<'a> = Option<(&'a mut ShownList, usize)>;
 struct Act<'a> {
     interaction: &'a Interaction,
     derived: Derived,
+    tells_clicks: bool,
+    tells_scrolls: bool,
 }
 
 impl Act<'_> {
@@ -146,6 +143,7 @@ impl Act<'_> {
 
     fn view(&mut self, found: Found<'_>) {
         if let Some((list, position)) = found
+            && !self.tells_clicks
             && self.pick(list, position)
         {
             list.inferred |= bit(position);
@@ -185,6 +183,9 @@ impl Act<'_> {
         list.clicked |= bit(position);
         if let (true, Some(joined)) = (first_pick, &mut self.derived.joined) {
             joined.first_pick = true;
+        }
+        if self.tells_scrolls {
+            return first_pick;
         }
         for above in 0..position {
             if list.is_clicked(above) || list.is_scrolled(above) {

@@ -33,6 +33,8 @@ mod smoke;
 mod streaming;
 mod tls;
 mod track_api;
+mod track_batches;
+mod track_sources;
 mod transparency;
 mod trust;
 mod upgrades;
