@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
+//! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
@@ -15,12 +16,14 @@
 mod body;
 mod error;
 mod field;
+mod insights;
 mod intake;
 mod items;
 mod joins;
 mod preferences;
 mod refusal;
 mod track;
+mod ubi;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -65,6 +68,15 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/interactions/track", post(track::track))
+        .route("/1/events", post(insights::events))
+        .route("/ubi_events", post(ubi::collected))
+        .route("/ubi_events/_doc", post(ubi::document))
+        .route("/ubi_events/_doc/", post(ubi::document))
+        .route("/ubi_events/_doc/{id}", post(ubi::named).put(ubi::named))
+        .route("/ubi_events/_create/{id}", post(ubi::created).put(ubi::created))
+        .route("/ubi_events/_bulk", post(ubi::bulk_of_events).put(ubi::bulk_of_events))
+        .route("/_bulk", post(ubi::bulk_of_any).put(ubi::bulk_of_any))
+        .route("/ubi_queries", post(ubi::queries))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
         .route("/api/joins", post(joins::told))
@@ -89,6 +101,7 @@ async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response
 /// Lets pages of any origin call us, answers their preflights, forbids caching, and turns a panic
 /// into a 500: it must not end the connection, on which the shop's replies may be under way.
 async fn open_to_pages(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).filter(|_| takes_reports(&request)).cloned();
     let mut reply = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -101,14 +114,29 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
     let headers = reply.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, OPTIONS"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, x-user-id, x-session-id",
+            "authorization, content-type, x-user-id, x-session-id, x-algolia-application-id, \
+             x-algolia-api-key, x-algolia-agent",
         ),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if let Some(origin) = origin {
+        // A beacon always sends what cookies there are, and browsers let that pass only to who names
+        // the page's origin. No endpoint of ours reads a cookie here.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let yes = HeaderValue::from_static("true");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
     reply
+}
+
+/// Is this a path to which pages report, and from which nothing is read?
+fn takes_reports(request: &Request) -> bool {
+    let path = request.uri().path();
+    path == "/api/interactions/track" || path == "/1/events" || path.starts_with("/ubi_")
 }

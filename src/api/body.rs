@@ -7,12 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::body::Body;
+use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
 
 use super::Api;
 use super::error::ApiError;
+use super::intake::Asker;
+use crate::config::source::query_pairs;
 use crate::telemetry::limits::Limit;
+use crate::trust::Spoken;
 
 /// Bytes of all bodies in our hands.
 #[derive(Debug, Default)]
@@ -24,6 +28,55 @@ pub(super) struct Room {
 pub(super) struct Held {
     pub(super) bytes: Vec<u8>,
     _place: Place,
+}
+
+/// A report of events, as it came.
+pub(super) struct Call {
+    pub(super) api: Api,
+    pub(super) headers: HeaderMap,
+    pub(super) held: Held,
+    /// The caller only asks what would happen.
+    pub(super) debug: bool,
+    spoken: Spoken,
+}
+
+impl FromRequest<Api> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        let room = head.extensions.get::<Arc<Room>>().cloned().unwrap_or_default();
+        let spoken = head.extensions.get::<Spoken>().cloned().unwrap_or_default();
+        let held = read(api, &room, &head.headers, body).await?;
+        let debug = wants_debug(head.uri.query().unwrap_or(""));
+        Ok(Self { api: api.clone(), headers: head.headers, held, debug, spoken })
+    }
+}
+
+impl Call {
+    /// Who reports.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { headers: &self.headers, spoken: &self.spoken }
+    }
+
+    /// How many events it may bring.
+    pub(super) fn items_max(&self) -> usize {
+        let limits = &self.api.limits;
+        if self.debug { limits.debug_items_max } else { limits.items_max }
+    }
+
+    /// Counts the limit of events where the body is beyond it.
+    pub(super) fn counted(&self, error: ApiError) -> ApiError {
+        if error.status == StatusCode::PAYLOAD_TOO_LARGE {
+            self.api.limit_hits.hit(Limit::TrackItemsMax);
+        }
+        error
+    }
+}
+
+fn wants_debug(query: &str) -> bool {
+    let is_on = |value: &str| matches!(value, "" | "1" | "true");
+    query_pairs(query).any(|(name, value)| name == "debug" && is_on(&value))
 }
 
 struct Place {
@@ -42,7 +95,7 @@ impl Drop for Place {
 /// # Errors
 /// 413 above `track_bytes_max`, 503 where `track_held_bytes_max` are held already, 415 for a coded
 /// body, 400 for one that breaks off.
-pub(super) async fn read(
+async fn read(
     api: &Api,
     room: &Arc<Room>,
     headers: &HeaderMap,

@@ -21,6 +21,9 @@ pub(super) type Raw<'a> = Option<&'a RawValue>;
 /// Most units that one event may speak of.
 pub(super) const QUANTITY_MAX: f32 = 10_000.0;
 
+/// No list is longer than this.
+pub(super) const POSITION_MAX: f64 = 1_000_000.0;
+
 const ID: &str = "1 to 256 bytes of text without control characters";
 
 /// The members of an object that says who did what.
@@ -94,6 +97,16 @@ pub(super) fn quantity(raw: Raw<'_>, key: &'static str) -> Result<f32, Refusal> 
             number.filter(|n| *n > 0.0 && *n <= QUANTITY_MAX).ok_or_else(refuse)
         }
     }
+}
+
+/// A place that the sender counts from 1, counted from 0; their 0 is a place that is not known.
+pub(super) fn from_one(raw: Raw<'_>, key: &'static str) -> Result<Option<u32>, Refusal> {
+    let Some(value) = raw else { return Ok(None) };
+    let is_place = |n: &f64| n.fract() == 0.0 && (0.0..=POSITION_MAX).contains(n);
+    number(value).filter(is_place).map(|n| (n as u32).checked_sub(1)).ok_or_else(|| {
+        let expected = "a whole number from 1, which is the first hit; nothing if it is not known";
+        Refusal::new("bad_position", key, value.get(), expected)
+    })
 }
 
 /// A number, or text that holds one.

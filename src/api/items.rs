@@ -52,13 +52,8 @@ pub(super) fn items<'a>(
     match text.as_bytes().first() {
         None => Err(malformed(format!("the body is empty; {EXPECTED}"))),
         Some(b'[') => {
-            let mut reader = serde_json::Deserializer::from_str(text);
-            let all = UpTo(items_max).deserialize(&mut reader);
-            let all = all.and_then(|all| reader.end().map(|()| all));
-            match all.map_err(|error| malformed(format!("the body: {error}")))? {
-                Some(all) => Ok(Items::Many(all.into_iter().map(Ok).collect())),
-                None => Err(too_many(items_max)),
-            }
+            let all = array(text, items_max)?;
+            Ok(Items::Many(all.into_iter().map(Ok).collect()))
         }
         Some(_) => match serde_json::from_str::<&RawValue>(text) {
             Ok(one) => Ok(Items::One(one)),
@@ -69,6 +64,20 @@ pub(super) fn items<'a>(
             Err(error) => Err(malformed(format!("the body: {error}; {EXPECTED}"))),
         },
     }
+}
+
+/// The elements of an array.
+///
+/// # Errors
+/// 400 for what is no array, 413 for more than `items_max` elements.
+pub(super) fn array(text: &str, items_max: usize) -> Result<Vec<&RawValue>, ApiError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let all = UpTo(items_max).deserialize(&mut reader);
+    let all = all.and_then(|all| reader.end().map(|()| all));
+    let all = all.map_err(|error| {
+        ApiError::bad_request("malformed_event", format!("the body: {error}; {EXPECTED}"))
+    })?;
+    all.ok_or_else(|| too_many(items_max))
 }
 
 fn names_lines(headers: &HeaderMap) -> bool {
@@ -86,10 +95,7 @@ fn begins_with_a_value(text: &str) -> bool {
 }
 
 /// The lines that are not blank.
-pub(super) fn lines(
-    text: &str,
-    items_max: usize,
-) -> Result<Vec<Result<&RawValue, Refusal>>, ApiError> {
+fn lines(text: &str, items_max: usize) -> Result<Vec<Result<&RawValue, Refusal>>, ApiError> {
     let mut all = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if all.len() == items_max {
@@ -101,7 +107,7 @@ pub(super) fn lines(
     Ok(all)
 }
 
-fn too_many(items_max: usize) -> ApiError {
+pub(super) fn too_many(items_max: usize) -> ApiError {
     ApiError {
         status: StatusCode::PAYLOAD_TOO_LARGE,
         code: "too_many_events",
@@ -114,7 +120,7 @@ fn too_many(items_max: usize) -> ApiError {
 }
 
 /// Reads an array of at most so many values; `None` where there are more.
-pub(super) struct UpTo(pub(super) usize);
+struct UpTo(usize);
 
 impl<'de> DeserializeSeed<'de> for UpTo {
     type Value = Option<Vec<&'de RawValue>>;

@@ -11,23 +11,15 @@
 
 mod event;
 
-use std::sync::Arc;
-
-use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::Json;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Serialize;
 
-use super::Api;
-use super::body::{self, Room};
+use super::body::Call;
 use super::error::ApiError;
-use super::intake::{self, Asker, Entry, Read};
+use super::intake::{self, Entry, Read};
 use super::items::{Items, items};
-use crate::config::source::query_pairs;
-use crate::telemetry::limits::Limit;
-use crate::trust::Spoken;
 
 /// The answer to one object.
 #[derive(Serialize)]
@@ -49,25 +41,17 @@ struct Many {
     results: Vec<Entry>,
 }
 
-pub(super) async fn track(
-    State(api): State<Api>,
-    Extension(room): Extension<Arc<Room>>,
-    Extension(spoken): Extension<Spoken>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let debug = wants_debug(query.as_deref());
-    let held = body::read(&api, &room, &headers, body).await?;
-    let events_max = items_max(&api, debug);
-    let found = items(&held.bytes, &headers, events_max).map_err(|error| said(&api, error))?;
+pub(super) async fn track(call: Call) -> Result<Response, ApiError> {
+    let debug = call.debug;
+    let found = items(&call.held.bytes, &call.headers, call.items_max());
+    let found = found.map_err(|error| call.counted(error))?;
+    let (api, asker) = (&call.api, call.asker());
     let now = api.clock.now();
     let read = |raw| event::read(raw, now, &api.limits);
-    let asker = Asker { headers: &headers, spoken: &spoken };
     match found {
         Items::One(raw) if !debug => {
             let item = read(raw)?;
-            let mut entries = intake::take(&api, &asker, vec![Read::Item(item)], false).await;
+            let mut entries = intake::take(api, &asker, vec![Read::Item(item)], false).await;
             let Some(entry) = entries.pop() else { return Err(ApiError::no_answer()) };
             if let Some(refusal) = entry.refusal {
                 return Err(refusal.into());
@@ -79,7 +63,7 @@ pub(super) async fn track(
             let read =
                 |raw: Result<_, _>| raw.and_then(read).map_or_else(Read::Refused, Read::Item);
             let events = found.each().map(read).collect();
-            let results = intake::take(&api, &asker, events, debug).await;
+            let results = intake::take(api, &asker, events, debug).await;
             let refused = results.iter().filter(|entry| !entry.is_accepted()).count();
             let accepted = refused < results.len();
             let learned = if debug { 0 } else { results.iter().map(Entry::learned).sum() };
@@ -88,23 +72,4 @@ pub(super) async fn track(
             Ok((status, Json(many)).into_response())
         }
     }
-}
-
-/// Does the caller only ask what would happen?
-pub(super) fn wants_debug(query: Option<&str>) -> bool {
-    let is_on = |value: &str| matches!(value, "" | "1" | "true");
-    query_pairs(query.unwrap_or("")).any(|(name, value)| name == "debug" && is_on(&value))
-}
-
-/// How many events the request may have.
-pub(super) fn items_max(api: &Api, debug: bool) -> usize {
-    if debug { api.limits.debug_items_max } else { api.limits.items_max }
-}
-
-/// Counts the limit where it is one that the body is beyond.
-pub(super) fn said(api: &Api, error: ApiError) -> ApiError {
-    if error.status == StatusCode::PAYLOAD_TOO_LARGE {
-        api.limit_hits.hit(Limit::TrackItemsMax);
-    }
-    error
 }

@@ -144,7 +144,14 @@ async fn pages_of_any_origin_may_call_it() {
     ];
     let preflight = exchange(sidecar.api, "OPTIONS", TRACK, &asks, b"").await;
     assert_eq!(preflight.status, 204);
-    assert_eq!(preflight.header("access-control-allow-origin"), Some("*"));
+    // A beacon brings cookies: browsers ask for the page's own origin then.
+    assert_eq!(preflight.header("access-control-allow-origin"), Some("http://shop.example"));
+    assert_eq!(preflight.header("access-control-allow-credentials"), Some("true"));
+    assert_eq!(preflight.header("vary"), Some("origin"));
+    let reading = "/api/preferences/live?user_id=ann";
+    let read = exchange(sidecar.api, "GET", reading, &asks[..1], b"").await;
+    assert_eq!(read.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(read.header("access-control-allow-credentials"), None, "what is read, without");
     assert!(preflight.header("access-control-allow-methods").unwrap().contains("POST"));
     let allowed = preflight.header("access-control-allow-headers").unwrap();
     assert!(allowed.contains("content-type") && allowed.contains("x-user-id"));

@@ -222,11 +222,11 @@ async fn a_thousand_events_are_taken_and_one_more_or_two_megabytes_are_not() {
 
 #[tokio::test]
 async fn bodies_that_would_fill_the_memory_together_are_turned_away_and_the_rest_is_taken() {
-    let limits = "limits: {track_bytes_max: 100000, track_held_bytes_max: 150000, rank_us: 1000000, \
+    let limits = "limits: {track_bytes_max: 100000, track_held_bytes_max: 100000, rank_us: 1000000, \
                   hold_ms: 10000}";
     let (_shop, sidecar) = running(limits).await;
     let large = || async {
-        let body = format!("{}{}", event("click", "ann", "M5"), " ".repeat(90_000));
+        let body = format!("{}{}", event("click", "ann", "M5"), " ".repeat(3_000));
         track(&sidecar, &body).await
     };
     let slow = slow_body_that_holds(&sidecar, large).await;
@@ -249,7 +249,7 @@ async fn slow_body_that_holds<Fut: Future<Output = Reply>>(
         let mut slow = Wire::to(sidecar.api).await;
         slow.send(head.as_bytes()).await;
         slow.send(vec![b' '; 98_000]).await;
-        for _ in 0..50 {
+        for _ in 0..20 {
             if large().await.status == 503 {
                 return slow;
             }

@@ -16,8 +16,6 @@ use crate::types::signal::SignalKind;
 
 /// A stay beyond a day is a broken clock.
 const SECONDS_MAX: f64 = 86_400.0;
-/// A list is no longer than this.
-const POSITION_MAX: f64 = 1_000_000.0;
 
 #[derive(Default, Deserialize)]
 struct Event<'a> {
@@ -108,7 +106,7 @@ fn seconds(raw: Raw<'_>) -> Result<Option<f32>, Refusal> {
 
 fn position(raw: Raw<'_>) -> Result<Option<u32>, Refusal> {
     let Some(value) = raw else { return Ok(None) };
-    let is_place = |n: &f64| n.fract() == 0.0 && (0.0..=POSITION_MAX).contains(n);
+    let is_place = |n: &f64| n.fract() == 0.0 && (0.0..=field::POSITION_MAX).contains(n);
     field::number(value).filter(is_place).map(|n| Some(n as u32)).ok_or_else(|| {
         let expected = "a whole number from 0, which is the first hit; nothing if it is not known";
         Refusal::new("bad_position", "context.position", value.get(), expected)
