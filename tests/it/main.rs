@@ -35,6 +35,7 @@ mod streaming;
 mod tls;
 mod track_api;
 mod track_batches;
+mod track_beacon;
 mod track_dialects;
 mod track_sources;
 mod transparency;
