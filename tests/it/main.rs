@@ -7,6 +7,7 @@ mod harness;
 
 mod annotate;
 mod any_api;
+mod api_document;
 mod budgets;
 mod caching;
 mod check_reply;
