@@ -155,6 +155,8 @@ impl<'de> Visitor<'de> for UpTo {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(body: &str, kind: &'static str) -> Result<(usize, usize), (u16, &'static str)> {
@@ -191,6 +193,24 @@ mod tests {
         assert_eq!(read("  ", "application/json"), Err((400, "malformed_event")));
         assert_eq!(read("[{}", "application/json"), Err((400, "malformed_event")));
         assert_eq!(read("[{}] {}", "application/json"), Err((400, "malformed_event")));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_body_holds_it_is_taken_apart_or_refused(
+            body in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                "[\\[\\]{}:,\"a-z0-9\\\\ \n-]{0,80}".prop_map(String::into_bytes),
+            ],
+            lines in any::<bool>(),
+        ) {
+            let mut headers = HeaderMap::new();
+            let kind = if lines { "application/x-ndjson" } else { "text/plain" };
+            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
+            if let Ok(found) = items(&body, &headers, 3) {
+                prop_assert!(found.each().count() <= 3);
+            }
+        }
     }
 
     #[test]

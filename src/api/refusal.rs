@@ -13,13 +13,13 @@ use crate::yaml::{nearest, printable};
 pub(super) struct Refusal {
     #[serde(rename = "error")]
     pub(super) code: &'static str,
-    pub(super) message: String,
+    pub(super) message: Box<str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) key: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) found: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) expected: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) found: Box<str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) expected: Box<str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) suggestion: Option<String>,
 }
@@ -33,7 +33,8 @@ impl Refusal {
         expected: impl Into<String>,
     ) -> Self {
         let (found, expected) = (quoted(found), expected.into());
-        let message = format!("{key}: found {found}, expected {expected}");
+        let message = format!("{key}: found {found}, expected {expected}").into();
+        let (found, expected) = (found.into(), expected.into());
         Self { code, message, key, found, expected, suggestion: None }
     }
 
@@ -41,10 +42,10 @@ impl Refusal {
     pub(super) fn malformed(why: impl Into<String>) -> Self {
         Self {
             code: "malformed_event",
-            message: why.into(),
+            message: why.into().into(),
             key: "",
-            found: String::new(),
-            expected: String::new(),
+            found: Box::default(),
+            expected: Box::default(),
             suggestion: None,
         }
     }
@@ -52,7 +53,7 @@ impl Refusal {
     /// What may have been meant.
     pub(super) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
         let suggestion = suggestion.into();
-        self.message = format!("{} (did you mean {suggestion}?)", self.message);
+        self.message = format!("{} (did you mean {suggestion}?)", self.message).into();
         self.suggestion = Some(suggestion);
         self
     }

@@ -171,6 +171,15 @@ mod tests {
             assert_eq!(InteractionKind::parse(end), by_key, "{end}");
         }
         assert_eq!(InteractionKind::parse("Add_To_Cart"), Some(InteractionKind::AddToCart));
+        // As LeafLoaf's pages and its server call them.
+        for (word, kind) in [
+            ("view", InteractionKind::View),
+            ("click_product", InteractionKind::Click),
+            ("scroll", InteractionKind::Scroll),
+            ("scroll_past", InteractionKind::Scroll),
+        ] {
+            assert_eq!(InteractionKind::parse(word), Some(kind));
+        }
         assert_eq!(InteractionKind::parse("browse"), None);
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_400_000_000);
@@ -93,6 +95,28 @@ fn a_time_counts_within_thirty_days_back_and_five_minutes_ahead() {
     }
 }
 
+proptest! {
+    #[test]
+    fn whatever_an_event_holds_it_is_read_or_refused_with_a_sentence(
+        key in prop::sample::select(&["type", "user_id", "product_id", "quantity", "timestamp",
+            "event_id", "session_id", "context"][..]),
+        value in prop_oneof![
+            any::<f64>().prop_map(|n| n.to_string()),
+            any::<i64>().prop_map(|n| n.to_string()),
+            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
+            Just("{\"position\":[],\"time_on_page\":1e400}".to_owned()),
+            Just("[[[[]]]]".to_owned()),
+        ],
+    ) {
+        let event = format!(r#"{{"product_id":"x","type":"click","{key}":{value}}}"#);
+        if let Ok(raw) = serde_json::from_str::<Box<RawValue>>(&event)
+            && let Err(refusal) = read(&raw, NOW, &LIMITS)
+        {
+            prop_assert!(!refusal.message.is_empty() && refusal.message.len() < 2_000);
+        }
+    }
+}
+
 #[test]
 fn microseconds_are_recognised_and_milliseconds_suggested() {
     let error = with(&format!(r#""timestamp":{}"#, NOW.0 * 1000)).unwrap_err();
@@ -114,7 +138,7 @@ fn what_cannot_be_used_names_its_key_what_was_found_and_what_was_expected() {
     ] {
         let error = with(member).unwrap_err();
         assert_eq!((error.code, error.key, &*error.found), (code, key, found), "{error:?}");
-        assert!(error.message.contains(&error.expected), "{error:?}");
+        assert!(error.message.contains(&*error.expected), "{error:?}");
     }
     for (event, code) in [
         ("[]", "malformed_event"),
