@@ -39,6 +39,7 @@ use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
 use crate::reload::RulesTable;
+use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
 use crate::store::Store;
 use crate::store::joins::Joins;
@@ -243,6 +244,11 @@ impl Personalizer {
     /// Does somebody want to know why this search comes out as it does?
     fn is_followed(&self, search: &Search) -> bool {
         search.is_explained() || self.audience.listens()
+    }
+
+    /// The language in which this search is explained, if it is.
+    fn language_of(&self, search: &Search) -> Option<&'static str> {
+        self.is_followed(search).then_some(ENGLISH)
     }
 
     /// A search has ended: it is counted, and told to whoever follows it.

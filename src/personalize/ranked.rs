@@ -63,7 +63,8 @@ impl Cut {
 pub(super) struct Pass<'a> {
     pub(super) rules: &'a Rules,
     pub(super) budget: &'a Budget<'a>,
-    pub(super) explain: bool,
+    /// The language in which reasons are wanted, where they are.
+    pub(super) explain: Option<&'a str>,
 }
 
 impl<'r, 'a> Ranked<'r, 'a> {
@@ -169,7 +170,7 @@ impl Personalizer {
         if search.rests_on_moved() {
             return Ok(self.left_as_moved(search, &reply, &rules));
         }
-        let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+        let pass = Pass { rules: &rules, budget: &budget, explain: self.language_of(search) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(Ranked::moved).sum();
         let stays =
@@ -218,7 +219,7 @@ impl Personalizer {
         };
         if search.mode == Mode::Shadow && search.shopper.is_some() {
             let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
-            let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+            let pass = Pass { rules: &rules, budget: &budget, explain: self.language_of(search) };
             let mut lists = self.rank_lists(search, &reply, &pass)?;
             looked.spent_us = budget.spent_us();
             looked.moved = lists.iter().map(|one| one.ranking.moved()).sum();
@@ -261,8 +262,8 @@ impl Personalizer {
             };
             let ranking = rank(&request, pass.budget).map_err(|_| FailOpen::RankSpent)?;
             let explained = match pass.explain {
-                true => self.explained(list, &request, &ranking),
-                false => Vec::new(),
+                Some(language) => self.explained(list, &request, &ranking, language),
+                None => Vec::new(),
             };
             let page = self.page(search, list, &facts, &ranking);
             lists.push(Ranked { list, facts, ranking, page, explained });

@@ -138,6 +138,9 @@ impl Stage {
         let oat = Arc::new(good("Oat Milk | | dairy/milk | plant-based").facts);
         let product = |key| shelf.iter().chain([&oat]).find(|f| f.key == key).cloned();
         let names = explain::Names { facet: &facet_name, product: &product };
-        self.with_request(|request| explain::reason(request, &ranking, position, &names))
+        self.with_request(|request| {
+            let reason = explain::reason(request, &ranking, position, &names)?;
+            request.rules.knowledge.messages().say(&reason, "en")
+        })
     }
 }
