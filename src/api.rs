@@ -5,6 +5,8 @@
 //! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
+//! | `POST /api/search/personalized` | a search through the shop, with reasons |
+//! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
@@ -14,7 +16,9 @@
 
 mod error;
 mod joins;
+mod live;
 mod preferences;
+mod search;
 mod track;
 
 use std::panic::AssertUnwindSafe;
@@ -28,9 +32,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::FutureExt;
 
+pub use search::AskShop;
+
 use crate::border::{Border, Peer};
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
+use crate::telemetry::metrics::Metrics;
 use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
@@ -43,6 +50,10 @@ pub struct Api {
     pub observer: Arc<Observer>,
     /// The read path.
     pub personalizer: Arc<Personalizer>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What asks the shop, if there is one.
+    pub shop: Option<Arc<dyn AskShop>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -56,6 +67,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/interactions/track", post(track::track))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route("/api/search/personalized", post(search::personalized))
+        .route("/api/live", get(live::live))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), heard))

@@ -13,6 +13,7 @@
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod ask;
 mod legs;
 mod tell;
 mod watch;
@@ -44,6 +45,7 @@ use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use ask::Ask;
 use legs::Legs;
 use tell::Tell;
 use watch::Watch;
@@ -137,6 +139,8 @@ impl Sidecar {
             border: border.clone(),
             observer: observer.clone(),
             personalizer: personalizer.clone(),
+            metrics: metrics.clone(),
+            shop: Ask::of(&settings)?,
             clock: clock.clone(),
         });
         let admin = Admin {

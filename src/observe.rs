@@ -22,13 +22,14 @@ use events::EventPlan;
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
-use crate::preferences::learn::{self, Caps};
+use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, derive};
 use crate::store::Store;
+use crate::store::feeds::Change;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
 use crate::types::ids::{Subject, SubjectKey};
@@ -37,8 +38,6 @@ use crate::types::signal::Signal;
 
 /// Presses and event ids remembered to recognise doubles.
 const DOUBLES_MAX: usize = 65_536;
-/// Price levels remembered a profile.
-const PRICES_MAX: usize = 64;
 
 /// The write path.
 pub struct Observer {
@@ -234,6 +233,15 @@ impl Observer {
             for (signal, facts) in &with_facts {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
+        });
+        self.store.feeds.tell(shopper, || Change {
+            at: interaction.at,
+            product: Some(interaction.product.as_str().into()),
+            signals: derived
+                .signals
+                .iter()
+                .map(|signal| (signal.kind.path(), weight_of(signal, rules)))
+                .collect(),
         });
         for (signal, _) in &with_facts {
             self.metrics.signals.with_label_values(&[signal.kind.path()]).inc();

@@ -17,6 +17,7 @@ mod annotate;
 mod frozen;
 mod joined;
 mod order;
+pub mod question;
 mod ranked;
 mod search;
 mod searches;
@@ -42,10 +43,11 @@ use crate::reload::RulesTable;
 use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
 use crate::store::Store;
+use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
-use crate::types::ids::{QueryId, Subject};
+use crate::types::ids::{QueryId, Subject, SubjectKey};
 use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::weaviate::grpc::GrpcPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
@@ -278,6 +280,11 @@ impl Personalizer {
     /// Searches as they end from now on; `None` when too many listen already.
     pub fn follow(&self) -> Option<broadcast::Receiver<Arc<Told>>> {
         self.audience.join()
+    }
+
+    /// What is learned of a subject from now on; `None` when too many listen already.
+    pub fn follow_profile(&self, subject: SubjectKey) -> Option<Listening> {
+        self.store.feeds.listen(subject)
     }
 
     /// A search that a trusted peer wanted explained; the last few hundred are kept.

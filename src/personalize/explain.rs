@@ -52,7 +52,7 @@ impl Personalizer {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
         let reply = search.read(body, &self.store.hits)?;
-        let pass = Pass { rules: &rules, budget: &budget, explain: Some(ENGLISH) };
+        let pass = Pass { rules: &rules, budget: &budget, moment: None, explain: Some(ENGLISH) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         if lists.is_empty() {
             return Err(FailOpen::Unmoved);

@@ -108,6 +108,7 @@ impl Stage {
             population: &self.population,
             rules: &self.rules,
             now: Self::NOW,
+            daypart: self.rules.daypart(Self::NOW),
             upstream: self.upstream,
             score_better: self.score_better,
         })

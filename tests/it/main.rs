@@ -7,6 +7,7 @@ mod harness;
 
 mod annotate;
 mod any_api;
+mod asked;
 mod budgets;
 mod caching;
 mod check_reply;
@@ -22,6 +23,7 @@ mod framing;
 mod http2;
 mod identity;
 mod limits;
+mod live;
 mod matrix;
 mod modes;
 mod prometheus;
