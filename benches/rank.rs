@@ -79,6 +79,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
         population: &population,
         rules: &rules,
         now: NOW,
+        daypart: None,
         upstream: UpstreamOrder::Ranked,
         score_better: None,
     };

@@ -6,6 +6,8 @@
 //! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
+//! | `POST /api/search/personalized` | a search through the shop, with reasons |
+//! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
@@ -20,8 +22,10 @@ mod insights;
 mod intake;
 mod items;
 mod joins;
+mod live;
 mod preferences;
 mod refusal;
+mod search;
 mod track;
 mod ubi;
 
@@ -36,11 +40,14 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use futures_util::FutureExt;
 
+pub use search::AskShop;
+
 use crate::border::{Border, Peer};
 use crate::config::Track;
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
 use crate::telemetry::limits::LimitHits;
+use crate::telemetry::metrics::Metrics;
 use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
@@ -57,6 +64,10 @@ pub struct Api {
     pub limits: Track,
     /// Where reached limits are counted.
     pub limit_hits: Arc<LimitHits>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What asks the shop, if there is one.
+    pub shop: Option<Arc<dyn AskShop>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
@@ -79,6 +90,8 @@ pub fn router(api: Api) -> Router {
         .route("/ubi_queries", post(ubi::queries))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route("/api/search/personalized", post(search::personalized))
+        .route("/api/live", get(live::live))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(Extension(Arc::<body::Room>::default()))

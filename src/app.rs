@@ -13,6 +13,7 @@
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod ask;
 mod legs;
 mod tell;
 mod watch;
@@ -44,6 +45,7 @@ use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use ask::Ask;
 use legs::Legs;
 use tell::Tell;
 use watch::Watch;
@@ -124,13 +126,9 @@ impl Sidecar {
             metrics.clone(),
             clock.clone(),
         ));
-        let observer = Arc::new(Observer::new(
-            &settings,
-            store,
-            rules.clone(),
-            metrics.clone(),
-            clock.clone(),
-        ));
+        let (taught, counts) = (rules.clone(), metrics.clone());
+        let observer = Observer::new(&settings, store, taught, counts, clock.clone());
+        let observer = Arc::new(observer);
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let watch = watch(&settings, metrics.clone());
         let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
@@ -140,6 +138,8 @@ impl Sidecar {
             personalizer: personalizer.clone(),
             limits: settings.limits.track,
             limit_hits: limit_hits.clone(),
+            metrics: metrics.clone(),
+            shop: Ask::of(&settings)?,
             clock: clock.clone(),
         });
         let admin = Admin {

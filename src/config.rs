@@ -262,6 +262,8 @@ pub struct Store {
     pub orders_max: usize,
     /// Seconds for which it is.
     pub orders_seconds: u64,
+    /// Who may follow profiles live at a time.
+    pub live_listeners_max: usize,
 }
 
 /// Stopping.

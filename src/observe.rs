@@ -26,13 +26,14 @@ pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
-use crate::preferences::learn::{self, Caps};
+use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
 use crate::store::Store;
+use crate::store::feeds::Change;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
 use crate::types::ids::{ProductKey, Subject, SubjectKey};
@@ -41,8 +42,6 @@ use crate::types::signal::{Signal, SignalKind};
 
 /// Parts of the memory for doubles: more than cores, so that two shoppers rarely meet.
 const DOUBLES_PARTS: usize = 16;
-/// Price levels remembered a profile.
-const PRICES_MAX: usize = 64;
 
 /// The write path.
 pub struct Observer {
@@ -287,6 +286,7 @@ impl Observer {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
         });
+        self.tell(shopper, run.iter().zip(derived), rules);
         for kind in SignalKind::ALL {
             let count = with_facts.iter().filter(|(signal, _)| signal.kind == *kind).count();
             if count > 0 {
@@ -314,6 +314,23 @@ impl Observer {
                 let category = category.and_then(|(_, facts)| facts.category);
                 population.record_click(picked, category, joined.position, joined.natural);
             }
+        }
+    }
+
+    /// Tells whoever follows this shopper.
+    fn tell<'a>(
+        &self,
+        shopper: SubjectKey,
+        acts: impl Iterator<Item = (&'a &'a Interaction, &'a Derived)>,
+        rules: &Rules,
+    ) {
+        let weighed = |signal: &Signal| (signal.kind.path(), weight_of(signal, rules));
+        for (interaction, derived) in acts.filter(|(_, derived)| !derived.signals.is_empty()) {
+            self.store.feeds.tell(shopper, || Change {
+                at: interaction.at,
+                product: Some(interaction.product.as_str().into()),
+                signals: derived.signals.iter().map(weighed).collect(),
+            });
         }
     }
 

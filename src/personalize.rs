@@ -17,6 +17,7 @@ mod annotate;
 mod frozen;
 mod joined;
 mod order;
+pub mod question;
 mod ranked;
 mod search;
 mod searches;
@@ -39,12 +40,14 @@ use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
 use crate::reload::RulesTable;
+use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
 use crate::store::Store;
+use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
-use crate::types::ids::{QueryId, Subject};
+use crate::types::ids::{QueryId, Subject, SubjectKey};
 use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::weaviate::grpc::GrpcPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
@@ -245,6 +248,11 @@ impl Personalizer {
         search.is_explained() || self.audience.listens()
     }
 
+    /// The language in which this search is explained, if it is.
+    fn language_of(&self, search: &Search) -> Option<&'static str> {
+        self.is_followed(search).then_some(ENGLISH)
+    }
+
     /// A search has ended: it is counted, and told to whoever follows it.
     pub fn ended(&self, search: &Search, ending: Ending) {
         let known = (search.shopper.is_some(), search.known);
@@ -272,6 +280,11 @@ impl Personalizer {
     /// Searches as they end from now on; `None` when too many listen already.
     pub fn follow(&self) -> Option<broadcast::Receiver<Arc<Told>>> {
         self.audience.join()
+    }
+
+    /// What is learned of a subject from now on; `None` when too many listen already.
+    pub fn follow_profile(&self, subject: SubjectKey) -> Option<Listening> {
+        self.store.feeds.listen(subject)
     }
 
     /// A search that a trusted peer wanted explained; the last few hundred are kept.

@@ -28,6 +28,7 @@ pub use score::Contributions;
 use crate::config::{ScoreBetter, UpstreamOrder};
 use crate::preferences::population::Population;
 use crate::preferences::taste::Taste;
+use crate::rules::daypart::Daypart;
 use crate::rules::{PriorAppliesTo, Rules};
 use crate::types::budget::Budget;
 use crate::types::clock::Timestamp;
@@ -64,6 +65,8 @@ pub struct RankRequest<'a> {
     pub rules: &'a Rules,
     /// Event time of the search.
     pub now: Timestamp,
+    /// The part of the day, on the shop's clock or as the caller says; `None` where no rule asks.
+    pub daypart: Option<Daypart>,
     /// Is the upstream's order a ranking at all?
     pub upstream: UpstreamOrder,
     /// Which way the upstream's scores point, where they mean something.

@@ -6,8 +6,11 @@
 //! a network.
 
 pub mod catalog;
+pub mod feeds;
 pub mod joins;
 pub mod shoppers;
+
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 
@@ -15,6 +18,7 @@ use crate::config;
 use crate::preferences::population::Population;
 use crate::wire::KnownHits;
 use catalog::Catalog;
+use feeds::Feeds;
 use shoppers::Shoppers;
 
 /// Everything that is remembered.
@@ -25,6 +29,8 @@ pub struct Store {
     pub catalog: Catalog,
     /// Hits as they were last written.
     pub hits: KnownHits,
+    /// Who follows whose profile.
+    pub feeds: Arc<Feeds>,
     /// Priors, base rates, propensities.
     pub population: RwLock<Population>,
 }
@@ -36,6 +42,7 @@ impl Store {
             shoppers: Shoppers::new(settings),
             catalog: Catalog::new(settings.products_max),
             hits: KnownHits::new(settings.hits_bytes_max),
+            feeds: Arc::new(Feeds::new(settings.live_listeners_max)),
             population: RwLock::new(Population::new(settings.products_max)),
         }
     }

@@ -10,4 +10,5 @@ pub mod interaction;
 pub mod problem;
 pub mod product;
 pub mod profile;
+pub mod reason;
 pub mod signal;

@@ -58,6 +58,7 @@ pub(super) fn settings(
             doubles_max: size(raw.store.doubles_max),
             orders_max: size(raw.store.orders_max),
             orders_seconds: raw.store.orders_seconds,
+            live_listeners_max: raw.store.live_listeners_max,
         },
         shutdown: Shutdown {
             lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),

@@ -363,6 +363,9 @@ section! {
         /// Seconds for which it is.
         #[schemars(range(min = 1, max = 86_400))]
         orders_seconds: u64 = 300,
+        /// Who may follow profiles live at a time.
+        #[schemars(range(min = 0, max = 100_000))]
+        live_listeners_max: usize = 256,
     }
 }
 

@@ -149,24 +149,38 @@ impl Search {
     }
 }
 
-impl Personalizer {
-    /// A search for `user` on the first search route, as if it had been asked for.
-    pub fn search_of(&self, user: UserId, query: &str, asked: Asked) -> Option<Search> {
-        let plan = self.plans.iter().flatten().next()?.clone();
-        Some(Search {
-            shopper: Some(Subject::User(user).key()),
+impl Search {
+    /// One that is asked of us: ranked whatever the route's mode, as nothing is applied to traffic.
+    pub(super) fn asked(
+        plan: Arc<SearchPlan>,
+        shopper: Option<SubjectKey>,
+        query: &str,
+        id: QueryId,
+    ) -> Self {
+        Self {
+            shopper,
             query: Arc::from(query),
             searches: None,
             role: Role::Alone,
             rewritten: None,
             treatment: Treatment::Rank,
             known: true,
-            explained: asked.explain,
-            mode: asked.mode.unwrap_or(plan.route.mode),
-            id: QueryId(0),
+            explained: false,
+            mode: plan.route.mode,
+            id,
             tag: Tag::default(),
             plan,
-        })
+        }
+    }
+}
+
+impl Personalizer {
+    /// A search for `user` on the first search route, as if it had been asked for.
+    pub fn search_of(&self, user: UserId, query: &str, asked: Asked) -> Option<Search> {
+        let plan = self.plans.iter().flatten().next()?.clone();
+        let mode = asked.mode.unwrap_or(plan.route.mode);
+        let search = Search::asked(plan, Some(Subject::User(user).key()), query, QueryId(0));
+        Some(Search { mode, explained: asked.explain, ..search })
     }
 
     /// Reads what a request asks of Weaviate; one that cannot be read is barred.

@@ -56,6 +56,7 @@ pub(crate) fn rules_for_tests() -> Rules {
             demote_out_of_stock: true,
         },
         merchandising: Vec::new(),
+        time_zone: jiff::tz::TimeZone::UTC,
         knowledge: crate::rules::knowledge::Knowledge::shipped(),
     }
 }

@@ -14,22 +14,26 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::types::problem::Problem;
 
 use matcher::{Matcher, Role};
+use messages::Messages;
 use table::{Attribute, Faults, QueryTerm};
 pub use words::{content_words, words};
 
 #[cfg(test)]
 mod cases;
 mod matcher;
+pub mod messages;
 mod table;
 pub mod words;
 
 const ATTRIBUTES: &str = "attributes.yaml";
 const QUERY_TERMS: &str = "query_terms.yaml";
+const MESSAGES: &str = "messages.en.yaml";
 
 /// The tables that the binary carries: `(path, text)`.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 3] = [
     ("rules/knowledge/attributes.yaml", include_str!("../../rules/knowledge/attributes.yaml")),
     ("rules/knowledge/query_terms.yaml", include_str!("../../rules/knowledge/query_terms.yaml")),
+    ("rules/knowledge/messages.en.yaml", include_str!("../../rules/knowledge/messages.en.yaml")),
 ];
 
 /// The knowledge tables, compiled. The default knows nothing.
@@ -39,6 +43,7 @@ pub struct Knowledge {
     attributes: Vec<AttributeRule>,
     names: Matcher,
     queries: Matcher,
+    messages: Messages,
 }
 
 #[derive(Clone, Debug)]
@@ -89,11 +94,17 @@ impl Knowledge {
             faults.check_terms(&entries, &names);
             knowledge.compile_queries(&entries);
         }
-        for (file, _) in files {
-            if ![ATTRIBUTES, QUERY_TERMS].contains(&base(file)) {
+        // What a shop's own English leaves out is said as shipped.
+        let shipped = SHIPPED.iter().filter(|(name, _)| base(name) == MESSAGES);
+        for (file, text) in shipped.chain(files) {
+            if let Some(language) = messages::language_of(base(file)) {
+                knowledge.messages.add(language, text, &mut Faults::of(file, &mut problems));
+            } else if ![ATTRIBUTES, QUERY_TERMS].contains(&base(file)) {
                 let mut problem = Problem::with_file(file, "unknown table");
-                problem.expected = format!("{ATTRIBUTES} or {QUERY_TERMS}");
-                problem.suggestion = table::nearest(base(file), &[ATTRIBUTES, QUERY_TERMS]);
+                problem.expected =
+                    format!("{ATTRIBUTES}, {QUERY_TERMS} or messages.<language>.yaml");
+                problem.suggestion =
+                    table::nearest(base(file), &[ATTRIBUTES, QUERY_TERMS, MESSAGES]);
                 problems.push(problem);
             }
         }
@@ -104,9 +115,15 @@ impl Knowledge {
         Ok(knowledge)
     }
 
-    /// Changes when any table changes: XXH3-64 over names and texts. 0 for the default.
+    /// Changes when any table changes by which products and queries are read: XXH3-64 over names and
+    /// texts. 0 for the default.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Reasons in words.
+    pub fn messages(&self) -> &Messages {
+        &self.messages
     }
 
     /// All attribute values, in the table's order.
@@ -202,7 +219,8 @@ fn base(file: &str) -> &str {
 
 fn version_of(files: &[(&str, &str)]) -> u64 {
     let mut hasher = Xxh3::new();
-    for (name, text) in files {
+    let read_by = files.iter().filter(|(name, _)| messages::language_of(base(name)).is_none());
+    for (name, text) in read_by {
         for part in [base(name), text] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());

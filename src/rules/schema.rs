@@ -27,6 +27,8 @@ section! {
         ranking: RawRanking = RawRanking::default(),
         /// What may not happen, whatever the score says.
         guards: RawGuards = RawGuards::default(),
+        /// Where the shop's clock stands, for rules by time of day: an IANA name, e.g. Europe/Berlin.
+        time_zone: String = "UTC".to_owned(),
         /// Boosts, burials, pins, hides and demotions, in the order in which they are tried.
         merchandising: Vec<RawMerchandising> = Vec::new(),
     }

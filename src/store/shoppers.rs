@@ -110,6 +110,7 @@ mod tests {
             hits_bytes_max: 0,
             orders_max: 2,
             orders_seconds: 1,
+            live_listeners_max: 1,
         })
     }
 

@@ -40,6 +40,8 @@ pub struct Metrics {
     pub joins: IntCounterVec,
     /// Searches in front of the shop of which others are told, by outcome.
     pub joins_told: IntCounterVec,
+    /// Followers of a profile who were let go, for they did not keep up.
+    pub live_dropped: IntCounter,
     /// Time until the shop's head.
     pub upstream_seconds: Histogram,
     /// Time of our own computation for one search.
@@ -111,6 +113,11 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
         "leafrank_joins_told_total",
         "Searches in front of the shop of which other sidecars are told.",
         &["outcome"],
+    ),
+    (
+        "leafrank_live_dropped_total",
+        "Followers of a profile let go because they did not keep up.",
+        &[],
     ),
     ("leafrank_upstream_seconds", "Until the head of the shop's reply.", &[]),
     ("leafrank_rank_seconds", "Own computation for one search.", &[]),
@@ -218,6 +225,7 @@ impl Metrics {
             clicks_joined: b.counters()?,
             joins: b.counters()?,
             joins_told: b.counters()?,
+            live_dropped: b.counter()?,
             upstream_seconds: b.histogram()?,
             rank_seconds: b.histogram()?,
             hold_seconds: b.histogram()?,

@@ -86,7 +86,13 @@ impl<'a> Faults<'a> {
         Self { file: Arc::from(file), into }
     }
 
-    fn add(&mut self, at: Location, key: String, found: String, expected: &str) -> &mut Problem {
+    pub(super) fn add(
+        &mut self,
+        at: Location,
+        key: String,
+        found: String,
+        expected: &str,
+    ) -> &mut Problem {
         self.into.push(Problem {
             file: self.file.clone(),
             line: u32::try_from(at.line()).unwrap_or(0),
