@@ -5,6 +5,9 @@
 //! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
+//! | `GET /api/users/{id}` | all that is known of a user |
+//! | `DELETE /api/users/{id}` | forgets it |
+//! | `PUT /api/users/{id}/consent` | what may be learned |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
@@ -16,6 +19,7 @@ mod error;
 mod joins;
 mod preferences;
 mod track;
+mod users;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -25,7 +29,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use futures_util::FutureExt;
 
 use crate::border::{Border, Peer};
@@ -56,6 +60,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/interactions/track", post(track::track))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route("/api/users/{id}", get(users::export).delete(users::erase))
+        .route("/api/users/{id}/consent", put(users::consent))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(api.clone(), heard))
@@ -70,6 +76,10 @@ async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response
         let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
         let spoken = api.border.hear(&mut head, peer);
         head.extensions.insert(spoken);
+    }
+    if api.border.opts_out(&head) {
+        // One word for it from here on.
+        head.headers.insert("sec-gpc", HeaderValue::from_static("1"));
     }
     next.run(Request::from_parts(head, body)).await
 }
@@ -89,10 +99,10 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
     let headers = reply.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE, OPTIONS"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, x-user-id, x-session-id",
+            "authorization, content-type, x-user-id, x-session-id, x-personalization",
         ),
         (header::CACHE_CONTROL, "no-store"),
     ] {

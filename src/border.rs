@@ -17,6 +17,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use crate::config::Settings;
+use crate::config::source::Ask;
+use crate::identity;
 use crate::telemetry::metrics::Metrics;
 use crate::trust::{self, Origin, Spoken, bearer};
 use crate::types::clock::Clock;
@@ -81,6 +83,20 @@ impl Border {
         self.settings.identity.trust_claimed_ids
             || spoken.user.as_ref() == Some(user)
             || self.is_api_client(headers)
+    }
+
+    /// May whoever sent this see all that is known of `user`, erase it, and choose for them? Only by
+    /// a word that is proven to be theirs, or as an operator.
+    pub fn answers_for(&self, user: &UserId, headers: &HeaderMap, spoken: &Spoken) -> bool {
+        spoken.user.as_ref() == Some(user) || self.is_operator(headers)
+    }
+
+    /// Does the request itself say that its shopper must not be learned from? What may be said in a
+    /// body is not looked for.
+    pub fn opts_out(&self, head: &Parts) -> bool {
+        let query = head.uri.query().unwrap_or_default();
+        let ask = Ask { headers: &head.headers, query, named: &[], body: b"", tenant: None };
+        identity::opts_out(&self.settings.identity, &ask)
     }
 
     /// Does the request carry an operator's token?

@@ -18,7 +18,7 @@ pub struct Identity {
     pub user: Option<UserId>,
     /// The visit, if one is named.
     pub session: Option<SessionId>,
-    /// `Sec-GPC: 1`: proxied, not learned, nothing stored.
+    /// By this request or for good: proxied, not learned, nothing stored.
     pub opted_out: bool,
 }
 
@@ -46,9 +46,18 @@ impl Identity {
 /// Global Privacy Control.
 const SEC_GPC: HeaderName = HeaderName::from_static("sec-gpc");
 
+/// Does the request itself say that its shopper must not be learned from?
+pub fn opts_out(settings: &Settings, ask: &Ask<'_>) -> bool {
+    let said = |word: &str| {
+        Some(settings.consent.denied.iter().any(|denied| denied.eq_ignore_ascii_case(word)))
+    };
+    ask.headers.get(SEC_GPC).is_some_and(|value| value == "1")
+        || first(&settings.consent.from, ask, said).unwrap_or(false)
+}
+
 /// Reads a request's identity. `O(sources)`, plus one look into the body for each that needs it.
 pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
-    let opted_out = ask.headers.get(SEC_GPC).is_some_and(|value| value == "1");
+    let opted_out = opts_out(settings, ask);
     if settings.trusted_only {
         return Identity { opted_out, ..Identity::default() };
     }
@@ -67,7 +76,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::config::{Join, Pointer, Source};
+    use crate::config::{Consent, Join, Pointer, Source};
 
     fn resolve_with(headers: &[(&'static str, &'static str)], body: &str) -> Identity {
         let settings = Settings {
@@ -83,6 +92,14 @@ mod tests {
             trusted_only: false,
             trust_claimed_ids: false,
             join: Join::default(),
+            consent: Consent {
+                from: vec![
+                    Source::Cookie("consent".into()),
+                    Source::Header(HeaderName::from_static("x-personalization")),
+                ],
+                denied: vec!["0".into(), "denied".into()],
+                subjects_max: 1,
+            },
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -117,5 +134,15 @@ mod tests {
     fn global_privacy_control_is_seen() {
         assert!(resolve_with(&[("sec-gpc", "1")], "").opted_out);
         assert!(!resolve_with(&[("sec-gpc", "0")], "").opted_out);
+    }
+
+    #[test]
+    fn the_first_place_of_consent_that_says_anything_counts() {
+        let opted_out = |headers| resolve_with(headers, "").opted_out;
+        assert!(opted_out(&[("x-personalization", "Denied")]));
+        assert!(!opted_out(&[("x-personalization", "maybe")]));
+        assert!(!opted_out(&[("cookie", "consent=granted"), ("x-personalization", "0")]));
+        assert!(opted_out(&[("cookie", "consent=0"), ("x-personalization", "1")]));
+        assert!(opted_out(&[("cookie", "consent=granted"), ("sec-gpc", "1")]));
     }
 }

@@ -10,6 +10,7 @@
 //! next ranking.
 
 mod events;
+mod standing;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use quick_cache::sync::Cache;
 
 pub use events::Event;
 use events::EventPlan;
+pub use standing::Choice;
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
@@ -49,7 +51,7 @@ pub struct Observer {
     clock: Arc<dyn Clock>,
     anonymous: Vec<String>,
     caps: Caps,
-    visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
+    visits: Arc<Visits>,
     doubles: Mutex<Dedupe>,
     /// Clicks reported to our own API.
     tracked: Clicks,
@@ -80,6 +82,8 @@ impl Clicks {
 /// The name of our own API beside the routes of the settings.
 const TRACK_ROUTE: &str = "track_api";
 
+type Visits = Cache<SubjectKey, Arc<Mutex<Visit>>>;
+
 /// What a shopper did last.
 #[derive(Default)]
 struct Visit {
@@ -103,6 +107,9 @@ impl Observer {
             }
             RouteKind::Event(_) | RouteKind::Search(_) => None,
         });
+        let visits = Arc::new(Visits::new(settings.store.recent_max.max(1)));
+        let forgotten = visits.clone();
+        store.on_forget(move |key| drop(forgotten.remove(&key)));
         Self {
             plans: plans.collect(),
             tracked: Clicks::of(TRACK_ROUTE, &metrics),
@@ -116,7 +123,7 @@ impl Observer {
                 facets: settings.store.facets_per_profile_max,
                 prices: PRICES_MAX,
             },
-            visits: Cache::new(settings.store.recent_max.max(1)),
+            visits,
             doubles: Mutex::new(Dedupe::new(DOUBLES_MAX)),
         }
     }
@@ -124,7 +131,10 @@ impl Observer {
     /// A request came: the stay on the product seen last has ended, and a visit that is now named
     /// is joined with the user's past.
     pub fn arrived(&self, identity: &Identity) {
-        let Some(subject) = identity.subject().filter(|_| !identity.opted_out) else { return };
+        if identity.opted_out {
+            return self.leave_unlearned(identity);
+        }
+        let Some(subject) = identity.subject() else { return };
         let shopper = subject.key();
         if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
             self.join(Subject::Session(session.clone()).key(), shopper);
@@ -141,7 +151,9 @@ impl Observer {
 
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
     pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
-        let Some(pupil) = pupil else { return };
+        let Some(pupil) = pupil.filter(|key| self.store.consents.of(*key).personalization) else {
+            return;
+        };
         let category = |key| self.store.catalog.get(key).and_then(|facts| facts.category);
         // Looked up before the lock is taken: every ranking waits for it.
         let natural: Vec<Vec<_>> = lists
@@ -184,8 +196,13 @@ impl Observer {
         clicks: &Clicks,
     ) -> usize {
         let rules = self.rules.load();
+        let standing = self.store.consents.of(shopper);
         let mut learned = 0;
         for interaction in interactions {
+            if !standing.admits(interaction.at) {
+                self.dropped(if standing.personalization { "erased" } else { "opted_out" }, 1);
+                continue;
+            }
             let derived = self.derive(shopper, interaction, source, &rules);
             if derived.double {
                 self.dropped("double", 1);
@@ -252,18 +269,29 @@ impl Observer {
         }
     }
 
-    /// Joins what a visit without a name taught with the user's own past.
+    /// Joins what a visit without a name taught with the user's own past: added, once, for it is
+    /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
-        let visit = self.visits.remove(&session).map(|(_, visit)| visit);
+        if let Some((_, visit)) = self.visits.remove(&session) {
+            let Visit { recent, view } = std::mem::take(&mut *visit.lock());
+            let own = self.visit(user);
+            let mut own = own.lock();
+            own.recent.join(recent);
+            let later = |view: &LastView| own.view.as_ref().is_none_or(|own| view.at > own.at);
+            if let Some(view) = view.filter(later) {
+                own.view = Some(view);
+            }
+        }
         let Some(past) = self.store.shoppers.take(session) else { return };
+        // What ended before the user had everything forgotten is not theirs any more.
+        let latest = Timestamp::from_seconds(i64::from(past.evidence_at));
+        if !self.store.consents.admits(user, latest) {
+            return;
+        }
         let rules = self.rules.load();
         self.store.shoppers.learn(user, self.clock.now(), |profile| {
             *profile = merge(profile, &past, &rules, self.caps);
         });
-        if let Some(visit) = visit {
-            let before = std::mem::take(&mut *visit.lock());
-            *self.visit(user).lock() = before;
-        }
     }
 
     fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {

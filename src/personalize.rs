@@ -16,6 +16,7 @@ pub mod funnel;
 mod annotate;
 mod frozen;
 mod joined;
+mod known;
 mod order;
 mod ranked;
 mod search;
@@ -23,6 +24,7 @@ mod searches;
 mod told;
 
 pub use joined::Role;
+pub use known::{Known, KnownFacet, KnownPrice, KnownProduct, ShownTo};
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use searches::Searches;
 pub use told::Told;

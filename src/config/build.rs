@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress, OwnPaths,
-    RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress,
-    build_route, build_weaviate,
+    ClientTls, Consent, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress,
+    OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream,
+    UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -201,6 +201,11 @@ fn identity(raw: &RawSettings, files: &Files<'_>, check: &mut Check<'_>) -> Iden
         trusted_only: raw.trusted_only,
         trust_claimed_ids: raw.trust_claimed_ids.unwrap_or(claiming && !raw.trusted_only),
         join: join(&raw.join, files, check),
+        consent: Consent {
+            from: each(&raw.consent.from, &key.key("consent.from"), check, source),
+            denied: raw.consent.denied.clone(),
+            subjects_max: size(raw.consent.subjects_max),
+        },
     }
 }
 

@@ -22,6 +22,19 @@ pub struct Identity {
     pub trust_claimed_ids: bool,
     /// How searches behind the shop find the shopper in front of it.
     pub join: Join,
+    /// Who must not be learned from.
+    pub consent: Consent,
+}
+
+/// How a request says that its shopper must not be learned from, and who has said so for good.
+#[derive(Clone, Debug, Default)]
+pub struct Consent {
+    /// Where it is said; the first place that says anything counts.
+    pub from: Vec<Source>,
+    /// Words there that mean no, whatever their case.
+    pub denied: Vec<String>,
+    /// Subjects whose choice is kept.
+    pub subjects_max: usize,
 }
 
 /// How a search behind the shop that names nobody finds the shopper's own in front of it.

@@ -175,6 +175,22 @@ section! {
         trust_claimed_ids: Option<bool> = None,
         /// How searches behind the shop find the shopper in front of it.
         join: RawJoin = RawJoin::default(),
+        /// Who must not be learned from.
+        consent: RawConsent = RawConsent::default(),
+    }
+}
+
+section! {
+    /// How a request says that its shopper must not be learned from; `Sec-GPC: 1` says so anyway.
+    RawConsent {
+        /// Where it is said: `header:X`, `cookie:x`, `body:/x`, `query:x`; the first that is there.
+        from: Vec<String> = vec!["header:X-Personalization".into()],
+        /// Words there that mean no.
+        denied: Vec<String> =
+            ["0", "false", "no", "off", "denied"].map(str::to_owned).to_vec(),
+        /// Subjects whose own choice (opted out, erased, sensitive tastes) is kept.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        subjects_max: u64 = 100_000,
     }
 }
 

@@ -59,7 +59,8 @@ pub enum Segment {
 impl Route {
     /// True when something that the route or `identity` looks for may be in the request's body.
     pub fn reads_body(&self, identity: &Identity) -> bool {
-        let mut places = identity.user.iter().chain(&identity.session);
+        let mut places =
+            identity.user.iter().chain(&identity.session).chain(&identity.consent.from);
         places.any(Source::needs_body)
             || match &self.kind {
                 RouteKind::Search(search) if search.wire != Wire::Json => true,

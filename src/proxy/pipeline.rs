@@ -212,10 +212,12 @@ impl Pipeline {
         let ask = &Ask { tenant: asked.searches.as_ref().and_then(|all| all.tenant()), ..*ask };
         let identity = identity::resolve(&self.settings.identity, ask);
         let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+        let identity = self.observer.standing(identity);
         if asked.barred.is_none() {
             self.observer.arrived(&identity);
         }
         let (identity, role) = self.personalizer.join(matched, ask, asked, identity);
+        let identity = self.observer.standing(identity);
         match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => {
                 let search = self.personalizer.seat(search, role, ask, (asked, &identity));

@@ -11,6 +11,7 @@ mod budgets;
 mod caching;
 mod check_reply;
 mod command_line;
+mod consent;
 mod drain;
 mod encodings;
 mod fail_open;
