@@ -35,6 +35,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
 use crate::types::ids::{Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
+use crate::types::product::ProductFacts;
 use crate::types::signal::Signal;
 
 /// Presses and event ids remembered to recognise doubles.
@@ -245,8 +246,13 @@ impl Observer {
         rules: &Rules,
     ) {
         let catalog = &self.store.catalog;
-        let with_facts: Vec<_> =
-            derived.signals.iter().map(|s| (s, catalog.get(s.product))).collect();
+        let allowed = self.store.consents.of(shopper).sensitive;
+        let told = |facts: &Option<Arc<ProductFacts>>| facts.as_ref().is_some_and(|f| f.sensitive);
+        let with_facts = derived.signals.iter().map(|s| (s, catalog.get(s.product)));
+        let with_facts: Vec<_> = with_facts.filter(|(_, facts)| allowed || !told(facts)).collect();
+        if with_facts.len() < derived.signals.len() {
+            self.dropped("sensitive", 1);
+        }
         self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
             for (signal, facts) in &with_facts {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
@@ -258,7 +264,8 @@ impl Observer {
         let Some(joined) = &derived.joined else { return };
         let mut population = self.store.population.write();
         for (signal, facts) in &with_facts {
-            let Some(facts) = facts else { continue };
+            // What one shopper allowed tells nothing of the others.
+            let Some(facts) = facts.as_ref().filter(|facts| !facts.sensitive) else { continue };
             population.record_evidence(facts, weight_of(signal, rules), joined.natural);
         }
         if joined.first_pick {

@@ -312,7 +312,8 @@ impl Personalizer {
         match profile {
             Some(profile) => {
                 let taste = Taste::at(&profile, &rules, self.clock.now());
-                live(&taste, LIVE_TOP, &|facet| self.store.catalog.name(facet))
+                let allowed = self.allows_sensitive(subject);
+                live(&taste, LIVE_TOP, &|facet| self.facet_name(facet, &rules, allowed))
             }
             None => LivePreferences::default(),
         }

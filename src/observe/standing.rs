@@ -8,7 +8,8 @@ use super::Observer;
 use crate::identity::Identity;
 use crate::signals::ShownList;
 use crate::store::consent::{ConsentError, Standing};
-use crate::types::ids::{Subject, UserId};
+use crate::types::ids::{Subject, SubjectKey, UserId};
+use crate::types::product::FacetKey;
 
 /// What a user chooses; `None`: as it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,13 +33,15 @@ impl Observer {
         self.store.consents.of(Subject::User(user.clone()).key())
     }
 
-    /// Takes a user's choice. One who opts out is forgotten; what happened until one who comes back
+    /// Takes a user's choice. One who opts out is forgotten; one who takes back that sensitive tastes
+    /// may be learned is forgotten as far as those go; what happened until one who comes back
     /// came back is never learned. Waits for the disk.
     ///
     /// # Errors
     /// A choice that was not taken in full; one that could not be kept is in force all the same.
     pub fn choose(&self, user: &UserId, choice: Choice) -> Result<Standing, ConsentError> {
         let (key, now) = (Subject::User(user.clone()).key(), self.now());
+        let before = self.store.consents.of(key);
         let outcome = self.store.consents.set(key, now, |standing| {
             let personalization = choice.personalization.unwrap_or(standing.personalization);
             if personalization != standing.personalization {
@@ -47,10 +50,36 @@ impl Observer {
             standing.personalization = personalization;
             standing.sensitive = personalization && choice.sensitive.unwrap_or(standing.sensitive);
         });
-        if !self.store.consents.of(key).personalization {
+        let after = self.store.consents.of(key);
+        if !after.personalization {
             self.store.forget(key);
+        } else if before.sensitive && !after.sensitive {
+            self.forget_sensitive(key);
         }
         outcome
+    }
+
+    /// Keeps of a profile what is known to tell nothing. What has no name any more might tell.
+    fn forget_sensitive(&self, key: SubjectKey) {
+        let (catalog, rules) = (&self.store.catalog, self.rules.load());
+        if self.store.shoppers.profile(key).is_none() {
+            return;
+        }
+        let harmless = |facet: FacetKey| {
+            let name = catalog.name(facet);
+            name.is_some_and(|name| !rules.knowledge.is_sensitive_facet(facet.axis(), &name))
+        };
+        let plain = |product| catalog.get(product).is_some_and(|facts| !facts.sensitive);
+        let left = self.store.shoppers.learn(key, self.now(), |profile| {
+            profile.facets.retain(|memory| harmless(memory.key));
+            profile.products.retain(|memory| plain(memory.key));
+            profile.prices.retain(|memory| harmless(memory.category));
+            profile.version = profile.version.wrapping_add(1);
+            profile.facets.len() + profile.products.len()
+        });
+        if left == 0 {
+            self.store.forget(key);
+        }
     }
 
     /// Forgets all that is known of a user, and what is told later of the time until now. Waits for

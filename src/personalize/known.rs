@@ -9,9 +9,10 @@ use std::sync::Arc;
 use super::{LIVE_TOP, Personalizer};
 use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
+use crate::rules::Rules;
 use crate::signals::ShownList;
 use crate::types::ids::{ProductKey, Subject};
-use crate::types::product::FacetKey;
+use crate::types::product::{FacetKey, ProductFacts};
 
 /// All that is remembered.
 #[derive(Debug, Default, serde::Serialize)]
@@ -84,21 +85,24 @@ impl Personalizer {
             return Known::default();
         };
         let taste = Taste::at(&profile, &rules, self.clock.now());
-        let name = |facet: FacetKey| self.store.catalog.name(facet);
-        let facets = profile.facets.iter().map(|memory| KnownFacet {
+        let allowed = self.allows_sensitive(subject);
+        let name = |facet: FacetKey| self.facet_name(facet, &rules, allowed);
+        let shown = |facet: FacetKey| allowed || !self.is_sensitive_facet(facet, &rules);
+        let facets = profile.facets.iter().filter(|memory| shown(memory.key));
+        let facets = facets.map(|memory| KnownFacet {
             axis: memory.key.axis().name(),
             name: name(memory.key),
             affinity: taste.affinity(memory.key),
         });
-        let products = profile.products.iter().map(|memory| KnownProduct {
+        let products = profile.products.iter().filter(|memory| self.may_tell(memory.key, allowed));
+        let products = products.map(|memory| KnownProduct {
             name: self.product_name(memory.key),
             memory: taste.item(memory.key),
             purchases: memory.purchases,
             last_event: memory.at,
         });
-        let prices = profile
-            .prices
-            .iter()
+        let prices = profile.prices.iter().filter(|price| shown(price.category));
+        let prices = prices
             .map(|price| KnownPrice { category: name(price.category), usual: price.mean_ln.exp() });
         Known {
             preferences: live(&taste, LIVE_TOP, &name),
@@ -111,14 +115,50 @@ impl Personalizer {
     }
 
     /// Lists of `subject` with the names of their products.
-    pub fn named_lists(&self, _subject: &Subject, lists: &[ShownList]) -> Vec<ShownTo> {
+    pub fn named_lists(&self, subject: &Subject, lists: &[ShownList]) -> Vec<ShownTo> {
+        let allowed = self.allows_sensitive(subject);
+        let name = |key| self.may_tell(key, allowed).then(|| self.product_name(key)).flatten();
+        let told = |key: Option<ProductKey>| key.is_some_and(|key| self.may_tell(key, allowed));
         let named = lists.iter().map(|list| ShownTo {
             at_ms: list.at.0,
             query: list.query.to_string(),
-            products: list.products().map(|key| self.product_name(key)).collect(),
-            picked: (0..list.products().count()).filter(|at| list.is_clicked(*at)).collect(),
+            products: list.products().map(name).collect(),
+            picked: (0..list.products().count())
+                .filter(|at| list.is_clicked(*at) && told(list.product(*at)))
+                .collect(),
         });
         named.collect()
+    }
+
+    /// May tastes that tell of religion, health or intimacy be shown to this subject?
+    pub(super) fn allows_sensitive(&self, subject: &Subject) -> bool {
+        self.store.consents.of(subject.key()).sensitive
+    }
+
+    /// The name of a facet, unless it tells what must not be told.
+    pub(super) fn facet_name(
+        &self,
+        facet: FacetKey,
+        rules: &Rules,
+        allowed: bool,
+    ) -> Option<Arc<str>> {
+        let name = self.store.catalog.name(facet)?;
+        (allowed || !rules.knowledge.is_sensitive_facet(facet.axis(), &name)).then_some(name)
+    }
+
+    /// A product that may be spoken of.
+    pub(super) fn product_told(&self, key: ProductKey, allowed: bool) -> Option<Arc<ProductFacts>> {
+        self.store.catalog.get(key).filter(|facts| allowed || !facts.sensitive)
+    }
+
+    fn is_sensitive_facet(&self, facet: FacetKey, rules: &Rules) -> bool {
+        let name = self.store.catalog.name(facet);
+        name.is_some_and(|name| rules.knowledge.is_sensitive_facet(facet.axis(), &name))
+    }
+
+    /// A product of which nothing is known tells nothing.
+    fn may_tell(&self, key: ProductKey, allowed: bool) -> bool {
+        allowed || !self.store.catalog.get(key).is_some_and(|facts| facts.sensitive)
     }
 
     fn product_name(&self, key: ProductKey) -> Option<String> {

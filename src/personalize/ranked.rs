@@ -243,12 +243,15 @@ impl Personalizer {
         pass: &Pass<'_>,
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
         let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let allowed = search.shopper.is_some_and(|key| self.store.consents.of(key).sensitive);
         let population = self.store.population.read();
         let mut lists = Vec::with_capacity(reply.lists.len());
         for list in &reply.lists {
             let query = self.read_query(search.query_of(list), pass.rules);
             let facts = self.facts_of(list, pass.rules);
-            let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
+            let candidates = list.hits.iter().zip(&facts);
+            let candidates: Vec<_> =
+                candidates.map(|(hit, facts)| candidate(hit, facts, allowed)).collect();
             let request = RankRequest {
                 query: &query,
                 candidates: &candidates,
@@ -261,7 +264,7 @@ impl Personalizer {
             };
             let ranking = rank(&request, pass.budget).map_err(|_| FailOpen::RankSpent)?;
             let explained = match pass.explain {
-                true => self.explained(list, &request, &ranking),
+                true => self.explained(list, &request, &ranking, allowed),
                 false => Vec::new(),
             };
             let page = self.page(search, list, &facts, &ranking);
@@ -313,13 +316,14 @@ impl Personalizer {
     }
 }
 
-fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
+fn candidate<'a>(hit: &HitView<'_>, facts: &'a ProductFacts, allowed: bool) -> Candidate<'a> {
     Candidate {
         facts,
         score: hit.score,
         price: hit.price,
         in_stock: hit.in_stock,
         sponsored: hit.sponsored,
+        unremembered: facts.sensitive && !allowed,
     }
 }
 

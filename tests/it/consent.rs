@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::shopper::{milk_shop, shelf};
+use crate::harness::fixtures::leafloaf;
+use crate::harness::shopper::{eventually, milk_shop, shelf};
 use crate::harness::{
-    API_TOKEN, PEER_TOKEN, Reply, Shop, Shopper, Sidecar, TRUSTING, exchange, get,
+    API_TOKEN, Answer, PEER_TOKEN, Reply, Shop, Shopper, Sidecar, TRUSTING, exchange, get,
 };
 
 const ANN: &str = "/api/users/ann";
@@ -210,4 +211,100 @@ async fn where_it_cannot_be_read_who_opted_out_the_shop_is_served_and_nobody_is_
     assert_eq!(sidecar.metric(degraded).await, 1.0);
     assert!(sidecar.log().contains("who has opted out cannot be read"));
     assert_eq!(sidecar.metric("leafrank_profiles ").await, 0.0);
+}
+
+/// What the shop of [`meat_shop`] answers, in its own order.
+const MEATS: [(&str, &str); 4] = [
+    ("P1", "Beef Meat"),
+    ("P2", "Pork Meat"),
+    ("P3", "Halal Chicken Meat"),
+    ("P4", "Turkey Meat"),
+];
+
+async fn meat_shop() -> Shop {
+    Shop::start(|asked| match asked.path() {
+        path if path.starts_with("/api/v1/search") => Answer::json(&leafloaf(&MEATS)),
+        _ => Answer::json(b"{\"success\":true}"),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_tells_of_a_religion_is_learned_and_told_only_with_consent_and_forgotten_without() {
+    let shop = meat_shop().await;
+    let settings = format!("mode: on\n{TRUSTING}");
+    let sidecar = Sidecar::before(shop.address).settings(&settings).start().await;
+    let ann = Shopper::of(&sidecar, "ann");
+    let order: Vec<&str> = MEATS.iter().map(|(sku, _)| *sku).collect();
+    let known = async || asked(&sidecar, "GET", ANN, "").await.text();
+    ann.search("meat").await;
+    ann.signals("purchase", "P3").await;
+    ann.tracks("add_to_cart", "P3").await;
+    assert_eq!(ann.search("meat").await.skus(), order);
+    assert!(!known().await.to_lowercase().contains("halal"), "{}", known().await);
+    assert!(!ann.preferences().await.to_string().contains("halal"));
+    assert_eq!(sidecar.metric("leafrank_signals_total{kind=\"purchase").await, 0.0);
+
+    let yes = chooses(&sidecar, json!({"sensitive": true})).await;
+    assert_eq!(yes, json!({"user_id": "ann", "personalization": true, "sensitive": true}));
+    ann.tracks("purchase", "P3").await;
+    ann.tracks("purchase", "P4").await;
+    assert_eq!(ann.search("meat").await.skus()[..2], ["P3", "P4"]);
+    assert!(ann.preferences().await["attributes"]["halal"].as_f64().unwrap() > 0.0);
+    assert!(known().await.contains("Halal Chicken Meat"));
+
+    chooses(&sidecar, json!({"sensitive": false})).await;
+    assert!(!known().await.to_lowercase().contains("halal"), "{}", known().await);
+    assert!(known().await.contains("Turkey Meat"), "the rest stays");
+    assert_eq!(ann.search("meat").await.skus()[0], "P4");
+    // Nothing of it is left that a new consent would bring to light.
+    chooses(&sidecar, json!({"sensitive": true})).await;
+    assert!(ann.preferences().await["attributes"]["halal"].is_null());
+}
+
+#[tokio::test]
+async fn what_was_learned_before_the_table_named_it_moves_nothing_and_is_told_nowhere() {
+    let shop = meat_shop().await;
+    let tables = tempfile::tempdir().unwrap();
+    let table = tables.path().join("sensitive.yaml");
+    std::fs::write(&table, "none: {any: [nothing at all]}\n").unwrap();
+    let rules =
+        format!("rules: {{path: personalization_rules.yaml, knowledge_dir: {:?}}}", tables.path());
+    let settings = format!("mode: on\n{TRUSTING}\n{rules}");
+    let sidecar = Sidecar::before(shop.address).settings(&settings).start().await;
+    let ann = Shopper::of(&sidecar, "ann");
+    ann.search("meat").await;
+    ann.tracks("purchase", "P3").await;
+    ann.tracks("click", "P4").await;
+    assert_eq!(ann.search("meat").await.skus()[0], "P3");
+    let vouched = [("x-leafrank-token", PEER_TOKEN), ("x-leafrank-explain", "1")];
+    let explained = async || {
+        let reply = ann.search_with("meat", &vouched).await;
+        let query = reply.outcome().split("query=").nth(1).unwrap().to_owned();
+        sidecar.admin(&format!("/explain/{query}")).await.json()
+    };
+    let reasons = |told: &Value| {
+        let hits = told["lists"][0].as_array().unwrap();
+        hits.iter().map(|hit| hit["reason"].clone()).collect::<Vec<_>>()
+    };
+    assert!(reasons(&explained().await).contains(&json!("you bought this before")));
+
+    std::fs::write(&table, "religion: {attributes: [halal]}\n").unwrap();
+    eventually("the edit is live", || async {
+        sidecar.metric("leafrank_rules_generation").await > 1.5
+    })
+    .await;
+    assert_eq!(ann.search("meat").await.skus()[0], "P4");
+    let told = explained().await;
+    assert!(!reasons(&told).contains(&json!("you bought this before")), "{told}");
+    let hits = told["lists"][0].as_array().unwrap();
+    for part in hits.iter().flat_map(|hit| hit["parts"].as_array().unwrap()) {
+        assert_ne!(part["of"], "halal", "{told}");
+    }
+    for text in reasons(&told) {
+        assert!(!text.to_string().to_lowercase().contains("halal"), "{text}");
+    }
+    assert!(ann.preferences().await["attributes"]["halal"].is_null());
+    let known = asked(&sidecar, "GET", ANN, "").await.text();
+    assert!(!known.to_lowercase().contains("halal"), "{known}");
 }
