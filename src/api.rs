@@ -5,8 +5,7 @@
 //! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
-//! | `GET /api/users/{id}` | all that is known of a user |
-//! | `DELETE /api/users/{id}` | forgets it |
+//! | `GET`, `DELETE /api/users/{id}` | all that is known of a user; forgets it |
 //! | `PUT /api/users/{id}/consent` | what may be learned |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
