@@ -71,11 +71,12 @@ pub fn router(api: Api) -> Router {
 /// Hears what the peer says to us; on the data port that was done before.
 async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
-    if head.extensions.get::<Spoken>().is_none() {
+    let mut spoken = head.extensions.remove::<Spoken>().unwrap_or_else(|| {
         let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
-        let spoken = api.border.hear(&mut head, peer);
-        head.extensions.insert(spoken);
-    }
+        api.border.hear(&mut head, peer)
+    });
+    spoken.user = spoken.user.or_else(|| api.border.proven_user(&head));
+    head.extensions.insert(spoken);
     if api.border.opts_out(&head) {
         // One word for it from here on.
         head.headers.insert("sec-gpc", HeaderValue::from_static("1"));

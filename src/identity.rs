@@ -8,6 +8,7 @@
 use http::HeaderName;
 
 use crate::config::Identity as Settings;
+use crate::config::Source;
 use crate::config::source::{Ask, first};
 use crate::types::ids::{SessionId, Subject, UserId};
 
@@ -58,16 +59,26 @@ pub fn opts_out(settings: &Settings, ask: &Ask<'_>) -> bool {
 /// Reads a request's identity. `O(sources)`, plus one look into the body for each that needs it.
 pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
     let opted_out = opts_out(settings, ask);
-    if settings.trusted_only {
-        return Identity { opted_out, ..Identity::default() };
+    let all = |_: &&Source| true;
+    match settings.trusted_only {
+        true => Identity { opted_out, ..proven(settings, ask) },
+        false => Identity { opted_out, ..from(settings, ask, all) },
     }
+}
+
+/// The same by places alone whose word is proven: a token that was checked.
+pub fn proven(settings: &Settings, ask: &Ask<'_>) -> Identity {
+    from(settings, ask, |place| place.is_proven(ask))
+}
+
+fn from(settings: &Settings, ask: &Ask<'_>, counts: impl Fn(&&Source) -> bool) -> Identity {
     let named = |word: &str| !settings.anonymous.iter().any(|a| a.eq_ignore_ascii_case(word));
+    let mut users = settings.user.iter().filter(&counts).filter_map(|place| place.read(ask));
+    let mut sessions = settings.session.iter().filter(&counts).filter_map(|place| place.read(ask));
     Identity {
-        user: first(&settings.user, ask, |word| named(word).then(|| UserId::parse(word)).flatten()),
-        session: first(&settings.session, ask, |word| {
-            named(word).then(|| SessionId::parse(word)).flatten()
-        }),
-        opted_out,
+        user: users.find_map(|word| named(&word).then(|| UserId::parse(&word)).flatten()),
+        session: sessions.find_map(|word| named(&word).then(|| SessionId::parse(&word)).flatten()),
+        opted_out: false,
     }
 }
 
@@ -76,10 +87,11 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::config::{Consent, Join, Pointer, Source};
+    use crate::config::source::Claims;
+    use crate::config::{Consent, Join, Pointer, Token};
 
-    fn resolve_with(headers: &[(&'static str, &'static str)], body: &str) -> Identity {
-        let settings = Settings {
+    fn settings() -> Settings {
+        Settings {
             user: vec![
                 Source::Header(HeaderName::from_static("x-user-id")),
                 Source::Body(Pointer(vec!["user_id".into()])),
@@ -100,15 +112,26 @@ mod tests {
                 denied: vec!["0".into(), "denied".into()],
                 subjects_max: 1,
             },
-        };
+            token: Token::default(),
+        }
+    }
+
+    fn resolve_with(headers: &[(&'static str, &'static str)], body: &str) -> Identity {
+        resolved(&settings(), headers, body, Claims::Unchecked)
+    }
+
+    fn resolved(
+        settings: &Settings,
+        headers: &[(&'static str, &'static str)],
+        body: &str,
+        claims: Claims<'_>,
+    ) -> Identity {
+        let body = body.as_bytes();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        resolve(
-            &settings,
-            &Ask { headers: &map, query: "", named: &[], body: body.as_bytes(), tenant: None },
-        )
+        resolve(settings, &Ask { headers: &map, query: "", named: &[], body, tenant: None, claims })
     }
 
     fn words(identity: &Identity) -> (Option<&str>, Option<&str>) {
@@ -128,6 +151,27 @@ mod tests {
         let header_session = resolve_with(&[("x-session-id", "s-head")], "{}");
         assert_eq!(words(&header_session), (None, Some("s-head")));
         assert_eq!(resolve_with(&[], "not json").subject(), None);
+    }
+
+    #[test]
+    fn a_checked_token_counts_in_its_place_and_alone_where_only_proofs_count() {
+        let mut settings = settings();
+        let claim = Source::parse("jwt:/realm/user").unwrap();
+        settings.user.insert(1, claim);
+        let body = r#"{"user_id":"body"}"#;
+        let good = Claims::Checked(Some(r#"{"realm":{"user":"token"}}"#));
+        let user = |settings: &Settings, headers: &[_], claims| {
+            let identity = resolved(settings, headers, body, claims);
+            identity.user.map(|user| user.as_str().to_owned())
+        };
+        let header = [("x-user-id", "head")];
+        assert_eq!(user(&settings, &[], good).as_deref(), Some("token"));
+        assert_eq!(user(&settings, &header, good).as_deref(), Some("head"));
+        assert_eq!(user(&settings, &[], Claims::Checked(None)).as_deref(), Some("body"));
+        settings.trusted_only = true;
+        assert_eq!(user(&settings, &header, good).as_deref(), Some("token"));
+        assert_eq!(user(&settings, &header, Claims::Checked(None)), None);
+        assert_eq!(user(&settings, &header, Claims::Unchecked), None);
     }
 
     #[test]

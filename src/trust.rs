@@ -9,6 +9,8 @@
 //! Signed text, one value a line, empty where the header is absent:
 //! `v1`, time, method, path with query, user, session, mode, explain.
 
+pub mod token;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -135,6 +137,8 @@ pub struct Keys {
     pub api: Secrets,
     /// Tokens of operators.
     pub admin: Secrets,
+    /// What verifies tokens that name a shopper.
+    pub jwt: token::TokenKeys,
 }
 
 /// The token of `Authorization: Bearer …`.

@@ -8,11 +8,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
+use super::raw::{RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
 use super::words::{peer, socket_address};
 use super::{
     ClientTls, Consent, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress,
-    OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream,
+    OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Token, Trust, Upstream,
     UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
@@ -206,7 +206,30 @@ fn identity(raw: &RawSettings, files: &Files<'_>, check: &mut Check<'_>) -> Iden
             denied: raw.consent.denied.clone(),
             subjects_max: size(raw.consent.subjects_max),
         },
+        token: token(raw, files, check),
     }
+}
+
+fn token(raw: &RawIdentity, files: &Files<'_>, check: &mut Check<'_>) -> Token {
+    let key = Path::of("identity.token");
+    let from = each(&raw.token.from, &key.key("from"), check, |text| match Source::parse(text)? {
+        source @ (Source::Header(_) | Source::Cookie(_)) => Ok(source),
+        _ => Err(Fault::new(format!("found \"{text}\""), "header:NAME or cookie:NAME")),
+    });
+    let token = Token {
+        from,
+        key_file: raw.token.key_file.as_deref().map(|path| files.path(path)),
+        jwks_file: raw.token.jwks_file.as_deref().map(|path| files.path(path)),
+        issuer: raw.token.issuer.clone(),
+        audience: raw.token.audience.clone(),
+        leeway: Duration::from_secs(raw.token.leeway_seconds),
+    };
+    let mut places = raw.user.iter().chain(&raw.session);
+    if token.is_checked() && !places.any(|place| place.starts_with("jwt:")) {
+        let fault = Fault::new("keys for tokens that nobody asks for", "a claim in identity.user");
+        check.fault(&key, fault.suggest("jwt:/sub"));
+    }
+    token
 }
 
 fn join(raw: &RawJoin, files: &Files<'_>, check: &mut Check<'_>) -> Join {

@@ -24,6 +24,32 @@ pub struct Identity {
     pub join: Join,
     /// Who must not be learned from.
     pub consent: Consent,
+    /// How tokens that name a shopper are checked.
+    pub token: Token,
+}
+
+/// How tokens that name a shopper are checked.
+#[derive(Clone, Debug, Default)]
+pub struct Token {
+    /// Headers and cookies that may hold one; the first that does counts.
+    pub from: Vec<Source>,
+    /// Secrets, or PEM with public keys.
+    pub key_file: Option<PathBuf>,
+    /// A JWK set.
+    pub jwks_file: Option<PathBuf>,
+    /// Who must have issued it.
+    pub issuer: Option<String>,
+    /// For whom it must be.
+    pub audience: Option<String>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+}
+
+impl Token {
+    /// False: what a token claims counts as any claim does.
+    pub fn is_checked(&self) -> bool {
+        self.key_file.is_some() || self.jwks_file.is_some()
+    }
 }
 
 /// How a request says that its shopper must not be learned from, and who has said so for good.

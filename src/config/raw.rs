@@ -177,6 +177,27 @@ section! {
         join: RawJoin = RawJoin::default(),
         /// Who must not be learned from.
         consent: RawConsent = RawConsent::default(),
+        /// How tokens (`jwt:` above) are checked.
+        token: RawToken = RawToken::default(),
+    }
+}
+
+section! {
+    /// How JSON Web Tokens that name a shopper are checked; without keys they are not.
+    RawToken {
+        /// Where one may be: `header:X`, `cookie:x`; the first that holds one counts.
+        from: Vec<String> = vec!["header:Authorization".into()],
+        /// File with HS256 secrets, one a line, or PEM with RS256 and ES256 public keys; null = none.
+        key_file: Option<String> = None,
+        /// File with a JWK set; null = none.
+        jwks_file: Option<String> = None,
+        /// The `iss` that a token must have; null = any.
+        issuer: Option<String> = None,
+        /// An `aud` that a token must have; null = any.
+        audience: Option<String> = None,
+        /// Seconds that clocks may be apart.
+        #[schemars(range(min = 0, max = 600))]
+        leeway_seconds: u64 = 30,
     }
 }
 

@@ -18,8 +18,9 @@ pub enum Source {
     Query(String),
     /// `path:sku`, a `{sku}` segment of the route's path.
     Path(String),
-    /// `jwt:sub`, a claim of the token in `Authorization: Bearer …`. Its signature is not checked.
-    Jwt(String),
+    /// `jwt:sub` or `jwt:/realm/user`, a claim of the request's token; checked where
+    /// `identity.token` has keys.
+    Jwt(Pointer),
     /// `baggage:user.id`, a member of W3C baggage.
     Baggage(String),
     /// `tenant`: the tenant that a Weaviate search names.

@@ -160,7 +160,9 @@ impl Pipeline {
         if self.personalizer.is_sought(matched) {
             trace::ensure(&mut outgoing.head.headers);
         }
+        let bearer = self.border.bearer(&outgoing.head.headers);
         let ask = Ask {
+            claims: bearer.claims(),
             headers: &outgoing.head.headers,
             query: outgoing.head.uri.query().unwrap_or(""),
             named: &matched.named,

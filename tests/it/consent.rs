@@ -214,12 +214,8 @@ async fn where_it_cannot_be_read_who_opted_out_the_shop_is_served_and_nobody_is_
 }
 
 /// What the shop of [`meat_shop`] answers, in its own order.
-const MEATS: [(&str, &str); 4] = [
-    ("P1", "Beef Meat"),
-    ("P2", "Pork Meat"),
-    ("P3", "Halal Chicken Meat"),
-    ("P4", "Turkey Meat"),
-];
+const MEATS: [(&str, &str); 4] =
+    [("P1", "Beef Meat"), ("P2", "Pork Meat"), ("P3", "Halal Chicken Meat"), ("P4", "Turkey Meat")];
 
 async fn meat_shop() -> Shop {
     Shop::start(|asked| match asked.path() {
