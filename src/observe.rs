@@ -137,9 +137,7 @@ impl Observer {
         }
         let Some(subject) = identity.subject() else { return };
         let shopper = subject.key();
-        if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
-            self.join(Subject::Session(session.clone()).key(), shopper);
-        }
+        self.log_in(identity);
         let now = self.clock.now();
         let stay = self.visits.get(&shopper).and_then(|visit| {
             let view = visit.lock().view.take()?;
@@ -186,6 +184,7 @@ impl Observer {
             self.dropped("no_subject", interactions.len());
             return 0;
         };
+        self.log_in(identity);
         self.absorb(subject.key(), &interactions, Source::Track, &self.tracked)
     }
 
@@ -273,6 +272,14 @@ impl Observer {
             let picked = interaction.product.key();
             let category = catalog.get(picked).and_then(|facts| facts.category);
             population.record_click(picked, category, joined.position, joined.natural);
+        }
+    }
+
+    /// A visit that is now named is the user's.
+    fn log_in(&self, identity: &Identity) {
+        if let (Some(user), Some(session)) = (&identity.user, &identity.session) {
+            let session = Subject::Session(session.clone()).key();
+            self.join(session, Subject::User(user.clone()).key());
         }
     }
 
