@@ -7,6 +7,7 @@
 
 mod bearer;
 mod key_ring;
+mod visit;
 
 pub use bearer::Bearer;
 pub use key_ring::{ADMIN_TOKEN_FILE, KeyRing, KeyRingError};
@@ -48,7 +49,7 @@ impl Border {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyRingError> {
-        let ring = KeyRing::open(&settings.trust, &settings.identity.token, &settings.data_dir)?;
+        let ring = KeyRing::open(&settings.trust, &settings.identity, &settings.data_dir)?;
         if settings.identity.trust_claimed_ids {
             tracing::warn!(
                 "identity.trust_claimed_ids: a user who is only claimed counts; whoever knows a \

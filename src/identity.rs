@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
     use crate::config::source::Claims;
-    use crate::config::{Consent, Join, Pointer, Token};
+    use crate::config::{Consent, Join, Pointer};
 
     fn settings() -> Settings {
         Settings {
@@ -112,7 +112,7 @@ mod tests {
                 denied: vec!["0".into(), "denied".into()],
                 subjects_max: 1,
             },
-            token: Token::default(),
+            ..Settings::default()
         }
     }
 

@@ -8,12 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::{RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
+use super::raw::{
+    RawCookie, RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream,
+};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Consent, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress,
-    OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Token, Trust, Upstream,
-    UpstreamAddress, build_route, build_weaviate,
+    ClientTls, Consent, Cookie, Faults, Health, Identity, Join, LegName, Limits, Listen,
+    ListenAddress, OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Token, Trust,
+    Upstream, UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -207,6 +209,25 @@ fn identity(raw: &RawSettings, files: &Files<'_>, check: &mut Check<'_>) -> Iden
             subjects_max: size(raw.consent.subjects_max),
         },
         token: token(raw, files, check),
+        cookie: cookie(&raw.cookie, files, check),
+    }
+}
+
+/// Longest name of our cookie: each request carries it.
+const COOKIE_NAME_BYTES_MAX: usize = 64;
+
+fn cookie(raw: &RawCookie, files: &Files<'_>, check: &mut Check<'_>) -> Cookie {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fits = |name: &str| name.len() <= COOKIE_NAME_BYTES_MAX && name.chars().all(plain);
+    if !raw.name.as_deref().is_none_or(fits) {
+        let expected = format!("letters, digits, -, _ and ., at most {COOKIE_NAME_BYTES_MAX}");
+        let fault = Fault::new("a name that is none for a cookie of ours", expected);
+        check.fault(&Path::of("identity.cookie.name"), fault);
+    }
+    Cookie {
+        name: raw.name.clone(),
+        key_file: raw.key_file.as_deref().map(|path| files.path(path)),
+        max_age: Duration::from_secs(raw.max_age_days * 86_400),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Source, UpstreamAddress};
 
 /// Who is who.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// Where the user is named; first that yields one wins.
     pub user: Vec<Source>,
@@ -26,6 +26,19 @@ pub struct Identity {
     pub consent: Consent,
     /// How tokens that name a shopper are checked.
     pub token: Token,
+    /// A cookie of ours for those whom nothing else names.
+    pub cookie: Cookie,
+}
+
+/// A cookie of ours for shoppers whom nothing else names.
+#[derive(Clone, Debug, Default)]
+pub struct Cookie {
+    /// Its name; `None`: none is set.
+    pub name: Option<String>,
+    /// What it is signed with; `None` = a key is made under the data directory.
+    pub key_file: Option<PathBuf>,
+    /// How long it counts.
+    pub max_age: Duration,
 }
 
 /// How tokens that name a shopper are checked.

@@ -179,6 +179,22 @@ section! {
         consent: RawConsent = RawConsent::default(),
         /// How tokens (`jwt:` above) are checked.
         token: RawToken = RawToken::default(),
+        /// A cookie of ours for shoppers whom nothing else names.
+        cookie: RawCookie = RawCookie::default(),
+    }
+}
+
+section! {
+    /// A signed cookie with a random visit, for shoppers whom nothing else names.
+    RawCookie {
+        /// Its name; null = none is set.
+        #[schemars(length(min = 1))]
+        name: Option<String> = None,
+        /// File with keys to sign with, one a line, the first signs; null = one is made in `data_dir`.
+        key_file: Option<String> = None,
+        /// Days for which it counts.
+        #[schemars(range(min = 1, max = 400))]
+        max_age_days: u64 = 30,
     }
 }
 

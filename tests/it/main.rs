@@ -22,6 +22,7 @@ mod floods_http2;
 mod framing;
 mod http2;
 mod identity;
+mod identity_cookie;
 mod identity_token;
 mod limits;
 mod matrix;
