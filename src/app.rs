@@ -253,7 +253,10 @@ fn store(settings: &Settings, metrics: &Metrics, clock: &dyn Clock) -> Store {
     let consents = Consents::open(&settings.data_dir, subjects_max, clock.now());
     let unreadable = i64::from(consents.is_unreadable());
     metrics.degraded.with_label_values(&["consent_unreadable"]).set(unreadable);
-    Store::new(&settings.store).with_consents(consents)
+    let store = Store::new(&settings.store).with_consents(consents);
+    // Whoever reads profiles back from a disk does so before this.
+    store.keep_to_choices();
+    store
 }
 
 /// Keeps the rules' state in the metrics.

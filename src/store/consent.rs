@@ -128,6 +128,11 @@ impl Consents {
         self.subjects.read().get(&key).copied().unwrap_or_default()
     }
 
+    /// All choices as they are now.
+    pub fn all(&self) -> Vec<(SubjectKey, Standing)> {
+        self.subjects.read().iter().map(|(key, standing)| (*key, *standing)).collect()
+    }
+
     /// May what was last touched then be held? For whoever reads profiles back from a disk.
     pub fn admits(&self, key: SubjectKey, at: Timestamp) -> bool {
         self.of(key).admits(at)

@@ -2,11 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use prost::Message as _;
 use ring::signature::KeyPair as _;
 use ring::{hmac, rand, signature};
 use serde_json::{Value, json};
 
 use crate::harness::shopper::{eventually, milk_shop, shelf};
+use crate::harness::weaviate::{Front, Small, grpc, proto};
 use crate::harness::{API_TOKEN, Reply, Shop, Sidecar, TRUSTING, exchange};
 
 const SECRET: &str = "the secret that signs the shop's tokens";
@@ -207,4 +209,33 @@ async fn where_only_proofs_count_a_token_is_one() {
     let both = [("authorization", bearer.as_str()), ("x-user-id", "bob")];
     assert_eq!(search(&sidecar, &both).await.skus()[0], "M5");
     assert_eq!(search(&sidecar, &both[1..]).await.outcome(), "bypass; reason=no_subject");
+}
+
+#[tokio::test]
+async fn on_a_weaviates_grpc_a_good_token_names_the_shopper_and_a_forged_one_nobody() {
+    let Some(small) = Small::start().await else { return };
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("secrets");
+    std::fs::write(&file, SECRET).unwrap();
+    let settings = format!(
+        "presets: [weaviate]\nholdout: 0\nmode: on\n\
+         identity: {{user: [\"jwt:/realm/user\"], session: [], token: {{key_file: {file:?}}}}}"
+    );
+    let front = Front::before(small.http, small.grpc, &settings).await;
+    let channel = front.channel().await;
+    let request = proto::SearchRequest {
+        collection: "Product".into(),
+        limit: 12,
+        bm25: Some(proto::Words { query: "spinach".into() }),
+        ..Default::default()
+    };
+    for (secret, reason) in
+        [(SECRET, "no_evidence"), ("not the shop's secret at all, no", "no_subject")]
+    {
+        let bearer = format!("Bearer {}", by_secret(&of("ann", 60), secret));
+        let metadata = [("authorization", bearer.as_str())];
+        let path = "/weaviate.v1.Weaviate/Search";
+        let (_, head) = grpc::unary(&channel, path, &metadata, &request.encode_to_vec()).await;
+        assert_eq!(head["x-leafrank"], format!("bypass; reason={reason}"));
+    }
 }
