@@ -20,7 +20,7 @@ pub struct Known {
     /// The strongest tastes, as the live preferences show them.
     pub preferences: LivePreferences,
     /// How much is known at all, 0 to 1.
-    pub confidence: f32,
+    pub confidence: f64,
     /// When something was learned last; seconds since 1970.
     pub last_event: Option<u32>,
     /// Every remembered facet.
@@ -39,7 +39,7 @@ pub struct KnownFacet {
     /// Its name; `None`: forgotten, a number is left of it.
     pub name: Option<Arc<str>>,
     /// Taste for it now, -1 to 1.
-    pub affinity: f32,
+    pub affinity: f64,
 }
 
 /// One remembered product.
@@ -48,7 +48,7 @@ pub struct KnownProduct {
     /// Its name; `None`: forgotten, a number is left of it.
     pub name: Option<String>,
     /// How it is remembered now, -1 to 1.
-    pub memory: f32,
+    pub memory: f64,
     /// Purchases.
     pub purchases: u16,
     /// When something was done with it last; seconds since 1970.
@@ -61,7 +61,7 @@ pub struct KnownPrice {
     /// The category's name, if it is known.
     pub category: Option<Arc<str>>,
     /// The usual price, in the shop's currency.
-    pub usual: f32,
+    pub usual: f64,
 }
 
 /// One list as it was shown.
@@ -92,21 +92,23 @@ impl Personalizer {
         let facets = facets.map(|memory| KnownFacet {
             axis: memory.key.axis().name(),
             name: name(memory.key),
-            affinity: taste.affinity(memory.key),
+            affinity: rounded(taste.affinity(memory.key)),
         });
         let products = profile.products.iter().filter(|memory| self.may_tell(memory.key, allowed));
         let products = products.map(|memory| KnownProduct {
             name: self.product_name(memory.key),
-            memory: taste.item(memory.key),
+            memory: rounded(taste.item(memory.key)),
             purchases: memory.purchases,
             last_event: memory.at,
         });
         let prices = profile.prices.iter().filter(|price| shown(price.category));
-        let prices = prices
-            .map(|price| KnownPrice { category: name(price.category), usual: price.mean_ln.exp() });
+        let prices = prices.map(|price| KnownPrice {
+            category: name(price.category),
+            usual: rounded(price.mean_ln.exp()),
+        });
         Known {
             preferences: live(&taste, LIVE_TOP, &name),
-            confidence: taste.confidence(),
+            confidence: rounded(taste.confidence()),
             last_event: Some(profile.evidence_at),
             facets: facets.collect(),
             products: products.collect(),
@@ -164,4 +166,9 @@ impl Personalizer {
     fn product_name(&self, key: ProductKey) -> Option<String> {
         self.store.catalog.get(key).map(|facts| facts.name.to_string())
     }
+}
+
+/// As the live preferences are.
+fn rounded(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
 }
