@@ -8,6 +8,8 @@
 //! | `GET /api/preferences/live?user_id=` | the same |
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
+//! | `GET`, `DELETE /api/users/{id}` | all that is known of a user; forgets it |
+//! | `PUT /api/users/{id}/consent` | what may be learned |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
@@ -28,6 +30,7 @@ mod refusal;
 mod search;
 mod track;
 mod ubi;
+mod users;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -36,7 +39,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use futures_util::FutureExt;
 
@@ -92,6 +95,8 @@ pub fn router(api: Api) -> Router {
         .route("/api/preferences/live", get(preferences::by_query))
         .route("/api/search/personalized", post(search::personalized))
         .route("/api/live", get(live::live))
+        .route("/api/users/{id}", get(users::export).delete(users::erase))
+        .route("/api/users/{id}/consent", put(users::consent))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(Extension(Arc::<body::Room>::default()))
@@ -103,10 +108,15 @@ pub fn router(api: Api) -> Router {
 /// Hears what the peer says to us; on the data port that was done before.
 async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
-    if head.extensions.get::<Spoken>().is_none() {
+    let mut spoken = head.extensions.remove::<Spoken>().unwrap_or_else(|| {
         let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
-        let spoken = api.border.hear(&mut head, peer);
-        head.extensions.insert(spoken);
+        api.border.hear(&mut head, peer)
+    });
+    spoken.user = spoken.user.or_else(|| api.border.proven_user(&head));
+    head.extensions.insert(spoken);
+    if api.border.opts_out(&head) {
+        // One word for it from here on.
+        head.headers.insert("sec-gpc", HeaderValue::from_static("1"));
     }
     next.run(Request::from_parts(head, body)).await
 }
@@ -127,11 +137,11 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
     let headers = reply.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE, OPTIONS"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, x-user-id, x-session-id, x-algolia-application-id, \
-             x-algolia-api-key, x-algolia-agent",
+            "authorization, content-type, x-user-id, x-session-id, x-personalization, \
+             x-algolia-application-id, x-algolia-api-key, x-algolia-agent",
         ),
         (header::CACHE_CONTROL, "no-store"),
     ] {

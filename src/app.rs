@@ -41,6 +41,7 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
+use crate::store::consent::Consents;
 use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
@@ -116,7 +117,7 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::new()?);
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
-        let store = Arc::new(Store::new(&settings.store));
+        let store = Arc::new(store(&settings, &metrics, clock.as_ref()));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
         let personalizer = Arc::new(Personalizer::new(
@@ -246,6 +247,18 @@ fn tell(
     let Some(queue) = personalizer.to_tell() else { return Ok(None) };
     let tell = Tell::new(settings, queue, metrics.clone()).map_err(StartError::Tell)?;
     Ok(Some(GenBackgroundService::new("tell".into(), Arc::new(tell))))
+}
+
+/// What is remembered, with the choices that shoppers made before this start.
+fn store(settings: &Settings, metrics: &Metrics, clock: &dyn Clock) -> Store {
+    let subjects_max = settings.identity.consent.subjects_max;
+    let consents = Consents::open(&settings.data_dir, subjects_max, clock.now());
+    let unreadable = i64::from(consents.is_unreadable());
+    metrics.degraded.with_label_values(&["consent_unreadable"]).set(unreadable);
+    let store = Store::new(&settings.store).with_consents(consents);
+    // Whoever reads profiles back from a disk does so before this.
+    store.keep_to_choices();
+    store
 }
 
 /// Keeps the rules' state in the metrics.

@@ -31,7 +31,7 @@ pub use legs::{Entrance, Leg, LegName, Weaviate};
 pub use limits::{Faults, Health, Limits, Track};
 pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
-pub use people::{Identity, Join, Trust};
+pub use people::{Consent, Cookie, Identity, Join, Token, Trust};
 pub use routes::{
     EventRoute, Mode, PathPattern, Route, RouteKind, ScoreBetter, SearchRoute, Segment,
     SortParameter, Source, UpstreamOrder, Wire,

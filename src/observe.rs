@@ -11,6 +11,7 @@
 
 mod events;
 mod reports;
+mod standing;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use quick_cache::sync::Cache;
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
+pub use standing::Choice;
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
@@ -52,7 +54,7 @@ pub struct Observer {
     clock: Arc<dyn Clock>,
     anonymous: Vec<String>,
     caps: Caps,
-    visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
+    visits: Arc<Visits>,
     doubles: Box<[Mutex<Dedupe>]>,
     join: Duration,
     /// Clicks reported to our own API.
@@ -84,6 +86,8 @@ impl Clicks {
 /// The name of our own API beside the routes of the settings.
 const TRACK_ROUTE: &str = "track_api";
 
+type Visits = Cache<SubjectKey, Arc<Mutex<Visit>>>;
+
 /// What a shopper did last.
 #[derive(Default)]
 struct Visit {
@@ -114,6 +118,9 @@ impl Observer {
         });
         let (join, doubles_max) = (settings.limits.track.join, settings.store.doubles_max);
         let doubles = || Mutex::new(Dedupe::new(doubles_max.div_ceil(DOUBLES_PARTS), join));
+        let visits = Arc::new(Visits::new(settings.store.recent_max.max(1)));
+        let forgotten = visits.clone();
+        store.on_forget(move |key| drop(forgotten.remove(&key)));
         Self {
             plans: plans.collect(),
             tracked: Clicks::of(TRACK_ROUTE, &metrics),
@@ -127,7 +134,7 @@ impl Observer {
                 facets: settings.store.facets_per_profile_max,
                 prices: PRICES_MAX,
             },
-            visits: Cache::new(settings.store.recent_max.max(1)),
+            visits,
             doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
             join,
         }
@@ -136,11 +143,12 @@ impl Observer {
     /// A request came: the stay on the product seen last has ended, and a visit that is now named
     /// is joined with the user's past.
     pub fn arrived(&self, identity: &Identity) {
-        let Some(subject) = identity.subject().filter(|_| !identity.opted_out) else { return };
-        let shopper = subject.key();
-        if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
-            self.join(Subject::Session(session.clone()).key(), shopper);
+        if identity.opted_out {
+            return self.leave_unlearned(identity);
         }
+        let Some(subject) = identity.subject() else { return };
+        let shopper = subject.key();
+        self.log_in(identity);
         let now = self.clock.now();
         let stay = self.visits.get(&shopper).and_then(|visit| {
             let view = visit.lock().view.take()?;
@@ -153,7 +161,9 @@ impl Observer {
 
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
     pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
-        let Some(pupil) = pupil else { return };
+        let Some(pupil) = pupil.filter(|key| self.store.consents.of(*key).personalization) else {
+            return;
+        };
         let category = |key| self.store.catalog.get(key).and_then(|facts| facts.category);
         // Looked up before the lock is taken: every ranking waits for it.
         let natural: Vec<Vec<_>> = lists
@@ -183,8 +193,7 @@ impl Observer {
 
     /// Forgets what is known of somebody; what they do from now on is learned again.
     pub fn forget(&self, shopper: SubjectKey) {
-        self.visits.remove(&shopper);
-        self.store.shoppers.take(shopper);
+        self.store.forget(shopper);
     }
 
     /// Learns what one shopper did, in order. Says of each act what became of it. Locks are taken
@@ -204,7 +213,11 @@ impl Observer {
         let mut rest = news.as_slice();
         while !rest.is_empty() {
             let (run, later) = rest.split_at(run_of(rest));
-            let derived = self.derive(shopper, run, &visit, &rules);
+            let mut derived = self.derive(shopper, run, &visit, &rules);
+            let silenced = self.silence(shopper, &mut derived);
+            if silenced > 0 {
+                self.dropped("sensitive", silenced);
+            }
             for (interaction, derived) in run.iter().zip(&derived) {
                 clicks.count(interaction.kind, derived.joined.is_some());
                 self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
@@ -224,9 +237,13 @@ impl Observer {
         visit: &Mutex<Visit>,
     ) -> Vec<Fate> {
         let now = self.clock.now();
+        let standing = self.store.consents.of(shopper);
         let mut visit = visit.lock();
         let mut doubles = self.doubles(shopper).lock();
         let fate = |interaction: &Interaction| {
+            if !standing.admits(interaction.at) {
+                return Fate::unwanted(standing);
+            }
             let kind = interaction.kind;
             match source {
                 Source::Track => visit.told.note(kind, now),
@@ -245,7 +262,7 @@ impl Observer {
         };
         let fates: Vec<Fate> = interactions.iter().map(fate).collect();
         drop((visit, doubles));
-        for fate in [Fate::Double, Fate::Reported] {
+        for fate in [Fate::Double, Fate::Reported, Fate::Erased, Fate::OptedOut] {
             let count = fates.iter().filter(|other| **other == fate).count();
             if count > 0 {
                 self.dropped(fate.reason(), count);
@@ -270,6 +287,24 @@ impl Observer {
         let recent = &mut visit.recent;
         let mut who = Shopper { profile: profile.as_deref(), recent, tells_clicks, tells_scrolls };
         run.iter().map(|interaction| derive(interaction, &mut who, rules)).collect()
+    }
+
+    /// Takes out signals that tell of what the shopper has not allowed to learn; says of how many
+    /// interactions.
+    fn silence(&self, shopper: SubjectKey, derived: &mut [Derived]) -> usize {
+        if self.store.consents.of(shopper).sensitive {
+            return 0;
+        }
+        let catalog = &self.store.catalog;
+        let sensitive =
+            |signal: &Signal| catalog.get(signal.product).is_some_and(|facts| facts.sensitive);
+        let mut silenced = 0;
+        for derived in derived {
+            let before = derived.signals.len();
+            derived.signals.retain(|signal| !sensitive(signal));
+            silenced += usize::from(derived.signals.len() < before);
+        }
+        silenced
     }
 
     /// Learns signals into the shopper's profile and, where the list was natural, into the
@@ -304,7 +339,8 @@ impl Observer {
             (own, rest) = rest.split_at(derived.signals.len().min(rest.len()));
             let Some(joined) = &derived.joined else { continue };
             let known = || own.iter().filter_map(|(s, facts)| Some((s, facts.as_deref()?)));
-            for (signal, facts) in known() {
+            // What one shopper allowed tells nothing of the others.
+            for (signal, facts) in known().filter(|(_, facts)| !facts.sensitive) {
                 population.record_evidence(facts, weight_of(signal, rules), joined.natural);
             }
             if joined.first_pick {
@@ -334,18 +370,37 @@ impl Observer {
         }
     }
 
-    /// Joins what a visit without a name taught with the user's own past.
+    /// A visit that is now named is the user's.
+    fn log_in(&self, identity: &Identity) {
+        if let (Some(user), Some(session)) = (&identity.user, &identity.session) {
+            let session = Subject::Session(session.clone()).key();
+            self.join(session, Subject::User(user.clone()).key());
+        }
+    }
+
+    /// Joins what a visit without a name taught with the user's own past: added, once, for it is
+    /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
-        let visit = self.visits.remove(&session).map(|(_, visit)| visit);
+        if let Some((_, visit)) = self.visits.remove(&session) {
+            let Visit { recent, view, told: _ } = std::mem::take(&mut *visit.lock());
+            let own = self.visit(user);
+            let mut own = own.lock();
+            own.recent.join(recent);
+            let later = |view: &LastView| own.view.as_ref().is_none_or(|own| view.at > own.at);
+            if let Some(view) = view.filter(later) {
+                own.view = Some(view);
+            }
+        }
         let Some(past) = self.store.shoppers.take(session) else { return };
+        // What ended before the user had everything forgotten is not theirs any more.
+        let latest = Timestamp::from_seconds(i64::from(past.evidence_at));
+        if !self.store.consents.admits(user, latest) {
+            return;
+        }
         let rules = self.rules.load();
         self.store.shoppers.learn(user, self.clock.now(), |profile| {
             *profile = merge(profile, &past, &rules, self.caps);
         });
-        if let Some(visit) = visit {
-            let before = std::mem::take(&mut *visit.lock());
-            *self.visit(user).lock() = before;
-        }
     }
 
     fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {

@@ -16,6 +16,7 @@ pub mod funnel;
 mod annotate;
 mod frozen;
 mod joined;
+mod known;
 mod order;
 pub mod question;
 mod ranked;
@@ -24,6 +25,7 @@ mod searches;
 mod told;
 
 pub use joined::Role;
+pub use known::{Known, KnownFacet, KnownPrice, KnownProduct, ShownTo};
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use searches::Searches;
 pub use told::Told;
@@ -323,7 +325,8 @@ impl Personalizer {
         match profile {
             Some(profile) => {
                 let taste = Taste::at(&profile, &rules, self.clock.now());
-                live(&taste, LIVE_TOP, &|facet| self.store.catalog.name(facet))
+                let allowed = self.allows_sensitive(subject);
+                live(&taste, LIVE_TOP, &|facet| self.facet_name(facet, &rules, allowed))
             }
             None => LivePreferences::default(),
         }

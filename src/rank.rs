@@ -48,6 +48,8 @@ pub struct Candidate<'a> {
     pub in_stock: Option<bool>,
     /// Paid for: its position is locked.
     pub sponsored: bool,
+    /// The shopper's history with it must not be told by its place.
+    pub unremembered: bool,
 }
 
 /// All that one ranking depends on.

@@ -31,6 +31,18 @@ impl ApiError {
         }
     }
 
+    /// Nobody has proven to be the user that the request speaks of.
+    pub(super) fn not_this_user() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "not_this_user",
+            message: "expected the user's own token, a trusted peer's X-Leafrank-User, or \
+                      Authorization: Bearer with an operators' token; a user who is only claimed \
+                      does not count here"
+                .into(),
+        }
+    }
+
     /// Only who has an API token may say this.
     pub(super) fn no_token() -> Self {
         Self {
@@ -48,6 +60,11 @@ impl ApiError {
             code: "no_answer",
             message: "a fault of ours; expected an answer".into(),
         }
+    }
+
+    /// A name that cannot be a user's.
+    pub(super) fn bad_user_id() -> Self {
+        Self::bad_request("bad_user_id", "expected 1 to 256 bytes without control characters")
     }
 
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {

@@ -174,7 +174,15 @@ fn settle(entry: &mut Entry, outcome: &Outcome) {
     entry.learned = Some(outcome.learned());
     match outcome {
         Outcome::Heard(_) if outcome.learned() > 0 => {}
-        Outcome::Heard(_) => entry.status = "double",
+        Outcome::Heard(fates) => {
+            let fate = fates.first().copied().unwrap_or(Fate::Double);
+            match fate {
+                Fate::Erased | Fate::OptedOut => {
+                    (entry.status, entry.reason) = ("not_learned", Some(fate.reason()));
+                }
+                _ => entry.status = "double",
+            }
+        }
         Outcome::OptedOut => (entry.status, entry.reason) = ("not_learned", Some("opted_out")),
         Outcome::NoSubject => (entry.status, entry.reason) = ("not_learned", Some("no_subject")),
     }
@@ -204,7 +212,7 @@ fn shown(act: Act, reported_position: Option<u32>) -> Shown {
         weight: said.weight,
         facets: said.facets.iter().map(|(axis, name)| format!("{}:{name}", axis.name())).collect(),
     });
-    let status = if act.fate == Fate::Learned { "learned" } else { "double" };
+    let status = act.fate.reason();
     Shown { r#type: act.kind.name(), status, list, signals: signals.collect() }
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn personalized(
     let asked: Asked = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request("malformed_search", error.to_string()))?;
     let query = words(&asked)?;
-    let identity = identity(&api, &asked, &headers, &spoken)?;
+    let identity = api.observer.standing(identity(&api, &asked, &headers, &spoken)?);
     let views = views(&asked.context)?;
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     let language = api.personalizer.language(accepted.unwrap_or_default());

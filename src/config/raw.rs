@@ -175,6 +175,59 @@ section! {
         trust_claimed_ids: Option<bool> = None,
         /// How searches behind the shop find the shopper in front of it.
         join: RawJoin = RawJoin::default(),
+        /// Who must not be learned from.
+        consent: RawConsent = RawConsent::default(),
+        /// How tokens (`jwt:` above) are checked.
+        token: RawToken = RawToken::default(),
+        /// A cookie of ours for shoppers whom nothing else names.
+        cookie: RawCookie = RawCookie::default(),
+    }
+}
+
+section! {
+    /// A signed cookie with a random visit, for shoppers whom nothing else names.
+    RawCookie {
+        /// Its name; null = none is set.
+        #[schemars(length(min = 1))]
+        name: Option<String> = None,
+        /// File with keys to sign with, one a line, the first signs; null = one is made in `data_dir`.
+        key_file: Option<String> = None,
+        /// Days for which it counts.
+        #[schemars(range(min = 1, max = 400))]
+        max_age_days: u64 = 30,
+    }
+}
+
+section! {
+    /// How JSON Web Tokens that name a shopper are checked; without keys they are not.
+    RawToken {
+        /// Where one may be: `header:X`, `cookie:x`; the first that holds one counts.
+        from: Vec<String> = vec!["header:Authorization".into()],
+        /// File with HS256 secrets, one a line, or PEM with RS256 and ES256 public keys; null = none.
+        key_file: Option<String> = None,
+        /// File with a JWK set; null = none.
+        jwks_file: Option<String> = None,
+        /// The `iss` that a token must have; null = any.
+        issuer: Option<String> = None,
+        /// An `aud` that a token must have; null = any.
+        audience: Option<String> = None,
+        /// Seconds that clocks may be apart.
+        #[schemars(range(min = 0, max = 600))]
+        leeway_seconds: u64 = 30,
+    }
+}
+
+section! {
+    /// How a request says that its shopper must not be learned from; `Sec-GPC: 1` says so anyway.
+    RawConsent {
+        /// Where it is said: `header:X`, `cookie:x`, `body:/x`, `query:x`; the first that is there.
+        from: Vec<String> = vec!["header:X-Personalization".into()],
+        /// Words there that mean no.
+        denied: Vec<String> =
+            ["0", "false", "no", "off", "denied"].map(str::to_owned).to_vec(),
+        /// Subjects whose own choice (opted out, erased, sensitive tastes) is kept.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        subjects_max: u64 = 100_000,
     }
 }
 

@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::preferences::learn;
 use crate::rules::Rules;
 use crate::signals::{Dedupe, Joined, Shopper, Source, derive};
+use crate::store::consent::Standing;
 use crate::types::ids::SubjectKey;
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::product::{Axis, FacetKey, ProductFacts};
@@ -39,6 +40,10 @@ pub enum Fate {
     Double,
     /// It was seen in traffic, and this shopper's pages report such acts themselves.
     Reported,
+    /// It happened before its shopper had everything forgotten.
+    Erased,
+    /// Its shopper must not be learned from.
+    OptedOut,
 }
 
 /// What became of one report.
@@ -95,12 +100,19 @@ pub struct Said {
 type Groups = IndexMap<SubjectKey, (Vec<usize>, Vec<Interaction>)>;
 
 impl Fate {
-    /// Its reason in the metrics.
-    pub(super) fn reason(self) -> &'static str {
+    /// Of an act that this standing does not admit.
+    pub(super) fn unwanted(standing: Standing) -> Self {
+        if standing.personalization { Self::Erased } else { Self::OptedOut }
+    }
+
+    /// Its word, in answers and in the metrics.
+    pub fn reason(self) -> &'static str {
         match self {
             Self::Learned => "learned",
             Self::Double => "double",
             Self::Reported => "reported",
+            Self::Erased => "erased",
+            Self::OptedOut => "opted_out",
         }
     }
 }
@@ -118,6 +130,9 @@ impl Outcome {
 impl Observer {
     /// Learns reports; says of each what became of it, in order.
     pub fn reports(&self, reports: Vec<Report>) -> Vec<Outcome> {
+        for report in reports.iter().filter(|report| !report.identity.opted_out) {
+            self.log_in(&report.identity);
+        }
         let (mut outcomes, groups) = grouped(reports);
         for (reason, none) in [("opted_out", Outcome::OptedOut), ("no_subject", Outcome::NoSubject)]
         {
@@ -188,6 +203,10 @@ impl Observer {
     ) -> Act {
         let now = self.clock.now();
         let kind = interaction.kind;
+        let standing = self.store.consents.of(shopper);
+        if !standing.admits(interaction.at) {
+            return Act { kind, fate: Fate::unwanted(standing), joined: None, says: Vec::new() };
+        }
         stage.doubles.learn_from(&self.doubles(shopper).lock(), shopper, interaction);
         stage.visit.told.note(kind, now);
         if stage.doubles.is_double(shopper, interaction, Source::Track) {
@@ -198,7 +217,8 @@ impl Observer {
             (tells(InteractionKind::Click), tells(InteractionKind::Scroll));
         let (profile, recent) = (stage.profile.as_ref(), &mut stage.visit.recent);
         let mut who = Shopper { profile, recent, tells_clicks, tells_scrolls };
-        let derived = derive(interaction, &mut who, rules);
+        let mut derived = derive(interaction, &mut who, rules);
+        self.silence(shopper, std::slice::from_mut(&mut derived));
         let own = interaction.product.key();
         let profile = stage.profile.get_or_insert_default();
         let mut says = Vec::with_capacity(derived.signals.len());

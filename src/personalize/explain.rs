@@ -60,16 +60,19 @@ impl Personalizer {
         Ok(lists.swap_remove(0).explained)
     }
 
-    /// One list's hits in their new order, each with its parts and its reason.
+    /// One list's hits in their new order, each with its parts and its reason. What is sensitive has
+    /// no name unless the shopper allowed it.
     pub(super) fn explained(
         &self,
         list: &HitList<'_>,
         request: &RankRequest<'_>,
         ranking: &Ranking,
-        language: &str,
+        (language, allowed): (&str, bool),
     ) -> Vec<Explained> {
-        let catalog = &self.store.catalog;
-        let names = Names { facet: &|facet| catalog.name(facet), product: &|key| catalog.get(key) };
+        let names = Names {
+            facet: &|facet| self.facet_name(facet, request.rules, allowed),
+            product: &|key| self.product_told(key, allowed),
+        };
         let explained = ranking.order.iter().enumerate().filter_map(|(is, old)| {
             let was = *old as usize;
             let hit = list.hits.get(was)?;

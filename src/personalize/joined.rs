@@ -266,8 +266,14 @@ mod tests {
     ) -> Search {
         let matched = route::classify(&settings.routes, &http::Method::POST, path).unwrap();
         let headers = HeaderMap::new();
-        let ask =
-            Ask { headers: &headers, query: "", named: &[], body: body.as_bytes(), tenant: None };
+        let ask = Ask {
+            headers: &headers,
+            query: "",
+            named: &[],
+            body: body.as_bytes(),
+            tenant: None,
+            claims: Default::default(),
+        };
         personalizer.searches(&matched, path, &ask, &mut asked);
         let (identity, role) = personalizer.join(&matched, &ask, &asked, identity);
         let search = personalizer.prepare(&matched, &ask, &identity, &asked).unwrap();
@@ -328,6 +334,7 @@ mod tests {
             named: &[],
             body: FRONT.1.as_bytes(),
             tenant: None,
+            claims: Default::default(),
         };
         let asked = Asked::default();
         let one = told.0.prepare(&matched, &ask, &ann(), &asked).unwrap();

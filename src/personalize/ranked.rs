@@ -265,6 +265,7 @@ impl Personalizer {
             Some(moment) => moment.profile.clone(),
             None => search.shopper.and_then(|key| self.store.shoppers.profile(key)),
         };
+        let allowed = search.shopper.is_some_and(|key| self.store.consents.of(key).sensitive);
         let now = self.clock.now();
         let said = pass.moment.and_then(|moment| moment.daypart);
         let daypart = said.or_else(|| pass.rules.daypart(now));
@@ -273,7 +274,9 @@ impl Personalizer {
         for list in &reply.lists {
             let query = self.read_query(search.query_of(list), pass.rules);
             let facts = self.facts_of(list, pass.rules);
-            let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
+            let candidates = list.hits.iter().zip(&facts);
+            let candidates: Vec<_> =
+                candidates.map(|(hit, facts)| candidate(hit, facts, allowed)).collect();
             let request = RankRequest {
                 query: &query,
                 candidates: &candidates,
@@ -287,7 +290,7 @@ impl Personalizer {
             };
             let ranking = rank(&request, pass.budget).map_err(|_| FailOpen::RankSpent)?;
             let explained = match pass.explain {
-                Some(language) => self.explained(list, &request, &ranking, language),
+                Some(language) => self.explained(list, &request, &ranking, (language, allowed)),
                 None => Vec::new(),
             };
             let page = self.page(search, list, &facts, &ranking);
@@ -339,13 +342,14 @@ impl Personalizer {
     }
 }
 
-fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
+fn candidate<'a>(hit: &HitView<'_>, facts: &'a ProductFacts, allowed: bool) -> Candidate<'a> {
     Candidate {
         facts,
         score: hit.score,
         price: hit.price,
         in_stock: hit.in_stock,
         sponsored: hit.sponsored,
+        unremembered: facts.sensitive && !allowed,
     }
 }
 

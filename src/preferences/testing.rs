@@ -89,5 +89,6 @@ pub(crate) fn branded(
         category: Some(FacetKey::of(Axis::Category, &path)),
         price: Some(4.0),
         terms: knowledge::words(&format!("{name} {path}")).into(),
+        sensitive: false,
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn unknown(id: &str) -> Good {
         category: None,
         price: None,
         terms: Box::default(),
+        sensitive: false,
     };
     Good { facts, score: None, in_stock: None, sponsored: false }
 }
@@ -99,6 +100,7 @@ impl Stage {
                 price: None,
                 in_stock: good.in_stock,
                 sponsored: good.sponsored,
+                unremembered: good.facts.sensitive,
             })
             .collect();
         then(&RankRequest {

@@ -22,6 +22,10 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Headers of ours from peers that are not trusted, by header.
     pub untrusted_headers: IntCounterVec,
+    /// Tokens that name a shopper, by what became of them.
+    pub tokens: IntCounterVec,
+    /// Cookies of ours, by what became of them.
+    pub visit_cookies: IntCounterVec,
     /// Requests without a reply from the shop, by reason.
     pub upstream_errors: IntCounterVec,
     /// Searches whose hits were moved, by route.
@@ -97,6 +101,8 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_requests_total", "Requests on the data port.", &["status"]),
     ("leafrank_refused_total", "Requests refused by the sidecar.", &["reason"]),
     ("leafrank_untrusted_headers_total", "X-Leafrank headers of strangers.", &["header"]),
+    ("leafrank_tokens_total", "Tokens that name a shopper, checked.", &["outcome"]),
+    ("leafrank_visit_cookies_total", "Cookies of ours that name a visit.", &["outcome"]),
     ("leafrank_upstream_errors_total", "Requests that the shop did not answer.", &["reason"]),
     ("leafrank_reranked_total", "Searches whose hits were moved.", &["route"]),
     ("leafrank_shadowed_total", "Searches whose hits would have moved.", &["route"]),
@@ -216,6 +222,8 @@ impl Metrics {
             requests: b.counters()?,
             refused: b.counters()?,
             untrusted_headers: b.counters()?,
+            tokens: b.counters()?,
+            visit_cookies: b.counters()?,
             upstream_errors: b.counters()?,
             reranked: b.counters()?,
             shadowed: b.counters()?,
