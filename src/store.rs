@@ -40,3 +40,23 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::config;
+
+    /// Small caps, and nothing on disk.
+    pub(crate) fn settings() -> config::Store {
+        config::Store {
+            profiles_bytes_max: 1 << 24,
+            snapshot: None,
+            products_max: 10,
+            products_per_profile_max: 10,
+            facets_per_profile_max: 10,
+            recent_max: 2,
+            hits_bytes_max: 0,
+            orders_max: 2,
+            orders_seconds: 1,
+        }
+    }
+}

@@ -46,7 +46,7 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u64(&mut self, key: u64) {
-        // the table takes its buckets from the low bits, where facets keep their axis
+        // a product's key has no bits on top, where the table takes its tags from
         self.0 = key ^ key.rotate_left(32);
     }
 }
