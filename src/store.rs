@@ -2,12 +2,13 @@
 //!
 //! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
 //! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door. Reads
-//! and writes take short locks that are never held across an await; nothing here waits for a disk or
-//! a network.
+//! and writes take short locks that are never held across an await; nothing here waits for a network,
+//! and only [`snapshot`], on a thread of its own, for a disk.
 
 pub mod catalog;
 pub mod joins;
 pub mod shoppers;
+pub mod snapshot;
 
 use parking_lot::RwLock;
 

@@ -11,8 +11,12 @@
 //! Nobody's identity comes here. Every table is bounded: of a full one the eighth with the least
 //! behind it is dropped, and counts that grow large are halved, which keeps every rate.
 
+mod kept;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+
+pub use kept::KeptPopulation;
 
 use super::propensity::Propensities;
 use crate::types::ids::ProductKey;
@@ -238,8 +242,7 @@ impl Priors<'_> {
 
     fn mean(&mut self, category: Option<FacetKey>) -> f32 {
         let Some(key) = category else { return self.population.category_rate(None, self.k) };
-        // the lowest bits are the axis
-        let place = &mut self.means[(key.0 >> 2) as usize % MEANS_MAX];
+        let place = &mut self.means[key.hash() as usize % MEANS_MAX];
         match *place {
             Some((known, mean)) if known == key => mean,
             _ => {

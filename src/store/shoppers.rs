@@ -97,6 +97,11 @@ impl Shoppers {
         self.shards.iter().map(|shard| shard.lock().bytes()).sum()
     }
 
+    /// Counts up with every change of any profile. `O(shards)`.
+    pub fn changes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().changes()).sum()
+    }
+
     /// All profiles, shard by shard, each as it is at the moment it is asked for. A shard's lock is
     /// held for the copy of its list of pages.
     pub fn freeze(&self) -> impl Iterator<Item = Frozen> {

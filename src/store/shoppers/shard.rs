@@ -36,6 +36,8 @@ pub(super) struct Shard {
     /// Profiles: first parts.
     subjects: usize,
     bytes_max: usize,
+    /// Counts up with every profile written or removed.
+    changes: u64,
     /// Moves on with every look for the weakest, so that samples differ.
     hand: u64,
 }
@@ -86,7 +88,8 @@ fn mixed(hand: &mut u64) -> u64 {
 
 impl Shard {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { index: Index::default(), slab: Slab::new(), subjects: 0, bytes_max, hand: 0 }
+        let (index, slab) = (Index::default(), Slab::new());
+        Self { index, slab, subjects: 0, bytes_max, changes: 0, hand: 0 }
     }
 
     pub(super) fn subjects(&self) -> usize {
@@ -96,6 +99,10 @@ impl Shard {
     pub(super) fn bytes(&self) -> usize {
         self.slab.pages() * (PAGE_BYTES + 2 * size_of::<usize>())
             + index_bytes(self.index.capacity())
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     pub(super) fn freeze(&self) -> Slab {
@@ -122,6 +129,7 @@ impl Shard {
     /// Puts the profile of `key` in the place of what was there, forgetting others where there is
     /// no room.
     pub(super) fn write(&mut self, key: SubjectKey, bytes: &[u8], now: Timestamp) {
+        self.changes += 1;
         let mut record = [0; RECORD_MAX];
         let (mut rest, mut number) = (bytes, 0_u16);
         loop {
@@ -145,6 +153,7 @@ impl Shard {
 
     /// Forgets `key`.
     pub(super) fn remove(&mut self, key: SubjectKey) {
+        self.changes += 1;
         self.remove_from(key, 0);
     }
 
