@@ -25,6 +25,7 @@ mod limits;
 mod matrix;
 mod modes;
 mod prometheus;
+mod restart;
 mod rolling;
 mod rules;
 mod scenarios;
