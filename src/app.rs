@@ -119,10 +119,7 @@ impl Sidecar {
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
         let store = Arc::new(Store::new(&settings.store));
-        let keep = settings.store.snapshot.map(|every| {
-            let told = (metrics.clone(), clock.clone());
-            Keep::restored(&settings.data_dir, every, store.clone(), told)
-        });
+        let keep = Keep::restored(&settings, &store, (&metrics, &clock));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
         let personalizer = Arc::new(Personalizer::new(

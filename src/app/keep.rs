@@ -5,12 +5,12 @@
 //! file costs what is learned since the last one should the process end, and nothing else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::config::Settings;
 use crate::store::Store;
 use crate::store::snapshot::{Found, SET_ASIDE_FILE, Snapshots};
 use crate::telemetry::metrics::Metrics;
@@ -32,13 +32,15 @@ pub(super) struct Keeping {
 }
 
 impl Keep {
-    /// Takes in what was kept. `every` is the time between two files.
+    /// Takes in what was kept, where the settings say that anything is.
     pub(super) fn restored(
-        data_dir: &Path,
-        every: Duration,
-        store: Arc<Store>,
-        (metrics, clock): (Arc<Metrics>, Arc<dyn Clock>),
-    ) -> Self {
+        settings: &Settings,
+        store: &Arc<Store>,
+        (metrics, clock): (&Arc<Metrics>, &Arc<dyn Clock>),
+    ) -> Option<Self> {
+        let every = settings.store.snapshot?;
+        let (data_dir, store) = (&settings.data_dir, store.clone());
+        let (metrics, clock) = (metrics.clone(), clock.clone());
         let snapshots = Snapshots::new(data_dir, store.clone());
         let started_us = clock.monotonic_us();
         match snapshots.restore() {
@@ -57,7 +59,7 @@ impl Keep {
                 "the kept profiles cannot be used; all begin anew"
             ),
         }
-        Self { snapshots, store, every, metrics, clock }
+        Some(Self { snapshots, store, every, metrics, clock })
     }
 
     /// Begins to write.

@@ -5,11 +5,11 @@
 //! ```
 //!
 //! In: a subject's key and bytes. Out: the same bytes. What is longer than a record stands in several;
-//! the index knows each by 64 bits of the key, and each record tells whose it is: two subjects that
+//! the index knows each by 48 bits of the key, and each record tells whose it is: two subjects that
 //! meet in those bits push each other out and never read each other. Evicts whole profiles.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::slab::{Handle, PAGE_BYTES, RECORD_MAX, Slab, piece};
 use crate::preferences::packed;
@@ -27,7 +27,18 @@ const SAMPLE: usize = 8;
 /// Half-life by which the worth of a profile's evidence is judged when one must go: 60 days.
 const WORTH_HALF_LIFE_SECONDS: f32 = 60.0 * 86_400.0;
 
-type Index = HashMap<u64, Handle, BuildHasherDefault<KeyHasher>>;
+type Index = HashMap<Digest, Handle, BuildHasherDefault<KeyHasher>>;
+
+/// What the index knows of a part: 48 bits, so that an entry takes 10 bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Digest([u16; 3]);
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c] = self.0.map(u64::from);
+        state.write_u64(a | b << 16 | c << 32);
+    }
+}
 
 /// Some of the profiles.
 pub(super) struct Shard {
@@ -66,15 +77,16 @@ impl<'a> Part<'a> {
     }
 }
 
-/// What the index knows of a part. The shard is chosen by the key's other half.
-fn digest(key: SubjectKey, number: u16) -> u64 {
-    (key.0 as u64).wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+/// The shard is chosen by the key's other half.
+fn digest(key: SubjectKey, number: u16) -> Digest {
+    let bits = (key.0 as u64).wrapping_add(u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    Digest([bits as u16, (bits >> 16) as u16, (bits >> 32) as u16])
 }
 
 /// Bytes of an index with room for so many: as many places as the next power of two above 8/7 of it.
 fn index_bytes(capacity: usize) -> usize {
     let places = if capacity == 0 { 0 } else { (capacity * 8 / 7).next_power_of_two() };
-    places * (size_of::<(u64, Handle)>() + 1)
+    places * (size_of::<(Digest, Handle)>() + 1)
 }
 
 /// Numbers that lie all over the place, the same after each start (SplitMix64).
@@ -198,7 +210,7 @@ impl Shard {
         }
     }
 
-    fn remove_record(&mut self, digest_of_it: u64, handle: Handle, number: u16) {
+    fn remove_record(&mut self, digest_of_it: Digest, handle: Handle, number: u16) {
         self.index.remove(&digest_of_it);
         self.subjects -= usize::from(number == 0);
         if self.slab.remove(handle)

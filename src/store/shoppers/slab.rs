@@ -25,9 +25,10 @@ const CLASSES: usize = SMALL_MAX / STEP + 1;
 /// Bits of a handle that are the place in its class.
 const PLACE_BITS: u32 = 25;
 
-/// Where a record is; another one is there once a record of the class has gone.
+/// Where a record is; another one is there once a record of the class has gone. Two halves, so that
+/// an index of handles has no padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Handle(u32);
+pub(super) struct Handle([u16; 2]);
 
 #[derive(Clone)]
 struct Page([u8; ROOM]);
@@ -52,15 +53,20 @@ struct Class {
 impl Handle {
     fn of(class: usize, place: usize) -> Option<Self> {
         let place = u32::try_from(place).ok().filter(|place| place >> PLACE_BITS == 0)?;
-        Some(Self((class as u32) << PLACE_BITS | place))
+        let bits = (class as u32) << PLACE_BITS | place;
+        Some(Self([bits as u16, (bits >> 16) as u16]))
+    }
+
+    fn bits(self) -> usize {
+        usize::from(self.0[0]) | usize::from(self.0[1]) << 16
     }
 
     fn class(self) -> usize {
-        (self.0 >> PLACE_BITS) as usize
+        self.bits() >> PLACE_BITS
     }
 
     fn place(self) -> usize {
-        (self.0 & ((1 << PLACE_BITS) - 1)) as usize
+        self.bits() & ((1 << PLACE_BITS) - 1)
     }
 }
 
