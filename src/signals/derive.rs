@@ -121,7 +121,9 @@ struct Act<'a> {
 impl Act<'_> {
     fn signal(&self, kind: SignalKind) -> Signal {
         let product = self.interaction.product.key();
-        Signal { kind, product, at: self.interaction.at, times: 1.0 }
+        // what is no number of units becomes 0: nobody said
+        let quantity = self.interaction.quantity.round() as u8;
+        Signal { kind, product, at: self.interaction.at, times: 1.0, quantity }
     }
 
     fn plain(&mut self, kind: SignalKind) {
@@ -194,12 +196,7 @@ impl Act<'_> {
             let Some(product) = list.product(above) else { continue };
             list.mark_scrolled(above, self.interaction.at);
             let kind = SignalKind::DisplayedButScrolled;
-            self.derived.signals.push(Signal {
-                kind,
-                product,
-                at: self.interaction.at,
-                times: 1.0,
-            });
+            self.derived.signals.push(Signal { product, ..self.signal(kind) });
         }
         first_pick
     }

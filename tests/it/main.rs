@@ -32,6 +32,7 @@ mod live;
 mod matrix;
 mod modes;
 mod prometheus;
+mod restart;
 mod rolling;
 mod rules;
 mod scenarios;

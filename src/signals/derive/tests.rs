@@ -102,7 +102,7 @@ fn a_hit_that_is_clicked_after_all_has_its_mark_taken_back_without_a_trace() {
         [line(Kind::DisplayedButScrolled, "fiery", -1.0), line(Kind::ClickProduct, "fiery", 1.0)]
     );
     let fiery = visit.profile.product(ProductKey::of("fiery")).unwrap();
-    assert!((fiery.slow - 0.2).abs() < 1e-6, "{fiery:?}");
+    assert!((fiery.slow - 0.2).abs() < 1e-4, "{fiery:?}");
 }
 
 #[test]
