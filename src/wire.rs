@@ -32,7 +32,7 @@ mod token;
 mod trie;
 
 pub use doubt::Doubt;
-pub use edit::{Edit, Member, annotate, append_member, remove_member, set_member};
+pub use edit::{Edit, Member, annotate, append_members, remove_member, set_member};
 pub use hit::{HitView, Words};
 pub use json::{Json, Kind, elements, lines, lookup, lookup_text, object_keys};
 pub use known::{Known, KnownHits};

@@ -25,7 +25,7 @@ use crate::rules::Rules;
 use crate::rules::daypart::Daypart;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
-use crate::types::ids::{ProductId, ProductKey, QueryId, Subject};
+use crate::types::ids::{ProductId, QueryId, Subject};
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
 use crate::wire::HitView;
@@ -197,7 +197,11 @@ impl Personalizer {
         };
         let lists = self.rank_lists(search, &reply, &pass)?;
         let one = lists.first().ok_or(FailOpen::Unmoved)?;
-        let usual = |product| moment.profile.as_ref()?.product(product)?.usual_quantity();
+        let allowed = self.allows(search);
+        let usual = |was: usize| {
+            let facts = one.facts.get(was).filter(|facts| allowed || !facts.sensitive)?;
+            moment.profile.as_ref()?.product(facts.key)?.usual_quantity()
+        };
         let kept = one.explained.len() - one.ranking.removed.len();
         let hits = one.explained.iter().take(kept).filter_map(|told| {
             let hit = one.list.hits.get(told.was)?;
@@ -205,7 +209,7 @@ impl Personalizer {
                 position: told.is,
                 score: told.score,
                 reason: told.reason.clone(),
-                suggested_quantity: usual(ProductKey::of(&hit.id)),
+                suggested_quantity: usual(told.was),
                 ..Answered::natural(told.was, hit)
             })
         });

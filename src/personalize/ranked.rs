@@ -190,7 +190,9 @@ impl Personalizer {
             search.rewritten().is_none() && lists.iter().all(|one| one.ranking.is_identity());
         let out = match (search.mode, stays) {
             (Mode::Annotate, _) if search.wire() == Wire::Json => {
-                Some(annotate::annotated(body, &lists, budget.spent_us())?)
+                let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+                let known = (profile.as_deref(), self.allows(search));
+                Some(annotate::annotated(body, &lists, known, budget.spent_us())?)
             }
             (_, true) => None,
             (_, false) => Some(search.written(body, &lists)?),
@@ -265,7 +267,7 @@ impl Personalizer {
             Some(moment) => moment.profile.clone(),
             None => search.shopper.and_then(|key| self.store.shoppers.profile(key)),
         };
-        let allowed = search.shopper.is_some_and(|key| self.store.consents.of(key).sensitive);
+        let allowed = self.allows(search);
         let now = self.clock.now();
         let said = pass.moment.and_then(|moment| moment.daypart);
         let daypart = said.or_else(|| pass.rules.daypart(now));
@@ -297,6 +299,11 @@ impl Personalizer {
             lists.push(Ranked { list, facts, ranking, page, explained });
         }
         Ok(lists)
+    }
+
+    /// May tastes that tell of religion, health or intimacy have a say?
+    pub(super) fn allows(&self, search: &Search) -> bool {
+        search.shopper.is_some_and(|key| self.store.consents.of(key).sensitive)
     }
 
     /// What is shown of a list that is a wider window: the first page is cut from the order of now,

@@ -30,26 +30,31 @@ pub struct Member<'m> {
     pub value: &'m str,
 }
 
-/// Appends a member to an object as its last one; nothing when the key is there already, whatever
-/// its value, or when `object` is none.
+/// Appends members to an object as its last ones, but for those whose key is there already, whatever
+/// its value; nothing when `object` is none.
 ///
 /// # Errors
-/// When the member's value is not JSON.
-pub fn append_member(object: Json<'_>, member: Member<'_>) -> Result<Option<Edit>, Doubt> {
+/// When a member's value is not JSON.
+pub fn append_members(object: Json<'_>, more: &[Member<'_>]) -> Result<Option<Edit>, Doubt> {
     if object.kind() != Kind::Object {
         return Ok(None);
     }
     let members = object.members();
-    if members.iter().any(|(key, _)| key == member.key) {
-        return Ok(None);
-    }
-    let key = serde_json::to_string(member.key).map_err(|_| Doubt::NotJson)?;
-    let value = Json::parse(member.value.as_bytes())?.raw();
-    let (at, comma) = match members.last() {
+    let (at, mut comma) = match members.last() {
         Some((_, last)) => (last.span().end, ","),
         None => (object.span().start + 1, ""),
     };
-    edit(at..at, format!("{comma}{key}:{value}")).map(Some)
+    let mut text = String::new();
+    for member in more.iter().filter(|member| !members.iter().any(|(key, _)| key == member.key)) {
+        let key = serde_json::to_string(member.key).map_err(|_| Doubt::NotJson)?;
+        let value = Json::parse(member.value.as_bytes())?.raw();
+        text.extend([comma, &key, ":", value]);
+        comma = ",";
+    }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    edit(at..at, text).map(Some)
 }
 
 /// Replaces a member's value, or appends the member; nothing when `object` is no object.
@@ -60,7 +65,7 @@ pub fn set_member(object: Json<'_>, member: Member<'_>) -> Result<Option<Edit>, 
     let members = object.members();
     let mut same = members.iter().filter(|(key, _)| key == member.key);
     match (same.next(), same.next()) {
-        (None, _) => append_member(object, member),
+        (None, _) => append_members(object, &[member]),
         (Some((_, old)), None) => {
             let value = Json::parse(member.value.as_bytes())?.raw();
             edit(old.span(), value.to_owned()).map(Some)
@@ -94,20 +99,19 @@ pub fn remove_member(object: Json<'_>, key: &str) -> Result<Option<Edit>, Doubt>
 
 /// Moves lists, appends members to hits that lack them, and sets members of objects elsewhere.
 ///
-/// A hit that has the key, and a pointer that leads to no object, are left as they are. At most one
-/// member an object.
+/// A member that is there already, and a pointer that leads to no object, are left as they are.
 ///
 /// # Errors
-/// As [`rewrite`], [`append_member`] and [`set_member`].
+/// As [`rewrite`], [`append_members`] and [`set_member`].
 pub fn annotate(
     body: &[u8],
     moves: &[Move<'_, '_>],
-    hits: &[(&HitView<'_>, Member<'_>)],
+    hits: &[(&HitView<'_>, Vec<Member<'_>>)],
     objects: &[(&Pointer, Member<'_>)],
 ) -> Result<Vec<u8>, Doubt> {
     let mut edits = Vec::with_capacity(hits.len() + objects.len());
-    for (hit, member) in hits {
-        edits.extend(append_member(hit.json(), *member)?);
+    for (hit, members) in hits {
+        edits.extend(append_members(hit.json(), members)?);
     }
     let whole = if objects.is_empty() { None } else { Some(Json::parse(body)?) };
     for (pointer, member) in objects {
@@ -160,11 +164,29 @@ mod tests {
     fn annotated(body: &str, order: &[u32], metadata: Member<'_>) -> String {
         let reply = decode(body.as_bytes(), &map(), &[], &DecodeLimits::default()).unwrap();
         let list = &reply.lists[0];
-        let hits: Vec<_> = list.hits.iter().map(|hit| (hit, SCORE)).collect();
+        let hits: Vec<_> = list.hits.iter().map(|hit| (hit, vec![SCORE])).collect();
         let at = Pointer::parse("/metadata").unwrap();
         let moves = [Move { list, order, keep: order.len() }];
         let out = annotate(body.as_bytes(), &moves, &hits, &[(&at, metadata)]).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn several_members_are_appended_together_without_those_that_are_there() {
+        let quantity = Member { key: "_suggested_quantity", value: "2" };
+        for (body, with) in [
+            (r#"{"a":1}"#, r#"{"a":1,"_personalization_score":0.123,"_suggested_quantity":2}"#),
+            ("{}", r#"{"_personalization_score":0.123,"_suggested_quantity":2}"#),
+            (
+                r#"{"_suggested_quantity":9 }"#,
+                r#"{"_suggested_quantity":9,"_personalization_score":0.123 }"#,
+            ),
+        ] {
+            let object = Json::parse(body.as_bytes()).unwrap();
+            let edit = append_members(object, &[SCORE, quantity]).unwrap().unwrap();
+            let out = rewrite(body.as_bytes(), &[], &[edit]).unwrap();
+            assert_eq!(std::str::from_utf8(&out), Ok(with), "{body}");
+        }
     }
 
     #[test]
@@ -197,7 +219,8 @@ mod tests {
         let out = annotated(body, &[0], Member { key: "m", value: "1" });
         assert_eq!(out, body.replace("\"a\"", "\"a\",\"_personalization_score\":0.123"));
         let object = Json::parse(b"{}").unwrap();
-        assert_eq!(append_member(object, Member { key: "m", value: "1,2" }), Err(Doubt::NotJson));
+        let broken = [Member { key: "m", value: "1,2" }];
+        assert_eq!(append_members(object, &broken), Err(Doubt::NotJson));
         let twice = Json::parse(br#"{"m":1,"\u006d":2}"#).unwrap();
         assert_eq!(set_member(twice, Member { key: "m", value: "1" }), Err(Doubt::DuplicateKey));
     }

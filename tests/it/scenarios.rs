@@ -193,3 +193,51 @@ fn the_demo_plays_both_scenarios_and_ends() {
     assert!(said.contains("opens  \"Original Chips"), "{said}");
     assert!(row("1  Original Chips"), "{said}");
 }
+
+#[tokio::test]
+async fn scenario_3_bulk_pattern_two_gallons_bought_are_two_suggested_by_api_and_annotated() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let catalog = leafrank::demo::Catalog::ours();
+    tokio::spawn(leafrank::demo::serve(catalog, listener, std::future::pending()));
+    let settings = "mode: annotate\npresets: [leafloaf, demo]";
+    let sidecar = Sidecar::before(address).settings(settings).start().await;
+    for (by_traffic, name) in [(true, "by-traffic"), (false, "by-api")] {
+        let shopper = Shopper::of(&sidecar, name);
+        let milk = named(&shopper.search("milk").await);
+        let (whole, skim) = (&milk[0].0, &milk[1].0);
+        for (times, sku, quantity) in [(2, whole, 2), (1, skim, 1)] {
+            for time in 0..times {
+                let lines = json!([{"sku": sku, "quantity": quantity}]);
+                let reply = if by_traffic {
+                    // what is bought at once is one purchase; the next comes later
+                    tokio::time::sleep(std::time::Duration::from_millis(1_100 * time)).await;
+                    let user = [("content-type", "application/json"), ("x-user-id", name)];
+                    let order = json!({"lines": lines}).to_string();
+                    exchange(sidecar.data, "POST", "/cart/checkout", &user, order.as_bytes()).await
+                } else {
+                    let event = json!({"type": "purchase", "user_id": name, "product_id": sku,
+                        "quantity": quantity, "event_id": format!("{sku}-{time}")});
+                    post(sidecar.api, "/api/interactions/track", &event).await
+                };
+                assert!((200..300).contains(&reply.status), "{}", reply.text());
+            }
+        }
+        let question = json!({"query": "milk", "user_id": name});
+        let asked = post(sidecar.api, "/api/search/personalized", &question).await.json();
+        let suggested = |sku: &String| {
+            let mut hits = asked["results"].as_array().unwrap().iter();
+            hits.find(|hit| hit["product_id"] == json!(sku)).unwrap()["suggested_quantity"].clone()
+        };
+        assert_eq!((suggested(whole), suggested(skim)), (json!(2), json!(1)), "{name}");
+        assert_eq!(suggested(&milk[2].0), json!(null), "never bought");
+
+        let page = shopper.search("milk").await.json();
+        let annotated = |sku: &String| {
+            let mut hits = page["products"].as_array().unwrap().iter();
+            hits.find(|hit| hit["sku"] == json!(sku)).unwrap()["_suggested_quantity"].clone()
+        };
+        assert_eq!((annotated(whole), annotated(skim)), (json!(2), json!(1)), "{name}");
+        assert_eq!(annotated(&milk[2].0), json!(null));
+    }
+}
