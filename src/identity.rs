@@ -10,6 +10,7 @@ use http::HeaderName;
 use crate::config::Identity as Settings;
 use crate::config::source::{Ask, first};
 use crate::types::ids::{SessionId, Subject, UserId};
+use crate::types::voice::Voice;
 
 /// Who asks, and whether they may be learned from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Identity {
     pub session: Option<SessionId>,
     /// `Sec-GPC: 1`: proxied, not learned, nothing stored.
     pub opted_out: bool,
+    /// How far what the request says may teach.
+    pub voice: Voice,
 }
 
 impl Identity {
@@ -59,6 +62,7 @@ pub fn resolve(settings: &Settings, ask: &Ask<'_>) -> Identity {
             named(word).then(|| SessionId::parse(word)).flatten()
         }),
         opted_out,
+        voice: Voice::default(),
     }
 }
 

@@ -9,14 +9,18 @@
 //! is in the profile when [`Observer::learn`] or [`Observer::interactions`] returns: it is in the
 //! next ranking.
 
+mod crowd;
 mod events;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
+use crowd::{Actor, Known};
 pub use events::Event;
 use events::EventPlan;
 
@@ -26,14 +30,18 @@ use crate::preferences::learn::{self, Caps};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
+use crate::signals::conduct::Conduct;
 use crate::signals::dwell::{self, LastView};
+use crate::signals::unbought::Unbought;
 use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, derive};
+use crate::signals::{contrast, visitor};
 use crate::store::Store;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
 use crate::types::ids::{Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::signal::Signal;
+use crate::types::voice::Voice;
 
 /// Presses and event ids remembered to recognise doubles.
 const DOUBLES_MAX: usize = 65_536;
@@ -85,6 +93,8 @@ const TRACK_ROUTE: &str = "track_api";
 struct Visit {
     recent: RecentLists,
     view: Option<LastView>,
+    unbought: Unbought,
+    conduct: Conduct,
 }
 
 impl Observer {
@@ -124,7 +134,8 @@ impl Observer {
     /// A request came: the stay on the product seen last has ended, and a visit that is now named
     /// is joined with the user's past.
     pub fn arrived(&self, identity: &Identity) {
-        let Some(subject) = identity.subject().filter(|_| !identity.opted_out) else { return };
+        let learned = !identity.opted_out && identity.voice.silent.is_none();
+        let Some(subject) = identity.subject().filter(|_| learned) else { return };
         let shopper = subject.key();
         if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
             self.join(Subject::Session(session.clone()).key(), shopper);
@@ -134,28 +145,24 @@ impl Observer {
             let view = visit.lock().view.take()?;
             dwell::from_next_request(&view, now)
         });
+        let actor = Actor { shopper, voice: identity.voice };
         if let Some(stay) = stay {
-            self.absorb(shopper, &[stay], Source::Traffic, &self.tracked);
+            self.absorb(actor, &[stay], Source::Traffic, &self.tracked);
         }
+        self.tell_unbought(shopper, now);
     }
 
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
     pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
         let Some(pupil) = pupil else { return };
-        let category = |key| self.store.catalog.get(key).and_then(|facts| facts.category);
-        // Looked up before the lock is taken: every ranking waits for it.
-        let natural: Vec<Vec<_>> = lists
-            .iter()
-            .filter(|list| list.natural)
-            .map(|list| list.products().map(|key| (key, category(key))).collect())
-            .collect();
-        if !natural.is_empty() {
-            let mut population = self.store.population.write();
-            natural.into_iter().for_each(|hits| population.record_list(hits, true));
-        }
         let visit = self.visit(pupil);
-        let mut visit = visit.lock();
-        lists.into_iter().for_each(|list| visit.recent.push(list));
+        let impressions = self.entered(&mut visit.lock(), lists);
+        self.count(impressions);
+    }
+
+    /// How far what a request says may teach, by its head and where it came from.
+    pub fn voice(&self, headers: &HeaderMap, peer: Option<IpAddr>, proven: bool) -> Voice {
+        visitor::voice(headers, peer, proven, &self.rules.load().crowd.bot_agents)
     }
 
     /// True for a word that the settings say means nobody.
@@ -173,12 +180,17 @@ impl Observer {
             self.dropped("no_subject", interactions.len());
             return 0;
         };
-        self.absorb(subject.key(), &interactions, Source::Track, &self.tracked)
+        if let Some(silent) = identity.voice.silent {
+            self.dropped(silent.label(), interactions.len());
+            return 0;
+        }
+        let actor = Actor { shopper: subject.key(), voice: identity.voice };
+        self.absorb(actor, &interactions, Source::Track, &self.tracked)
     }
 
     fn absorb(
         &self,
-        shopper: SubjectKey,
+        actor: Actor,
         interactions: &[Interaction],
         source: Source,
         clicks: &Clicks,
@@ -186,7 +198,11 @@ impl Observer {
         let rules = self.rules.load();
         let mut learned = 0;
         for interaction in interactions {
-            let derived = self.derive(shopper, interaction, source, &rules);
+            if self.is_crawled(actor.shopper, interaction, source, &rules) {
+                self.dropped("crawler", 1);
+                continue;
+            }
+            let derived = self.derive(actor.shopper, interaction, source, &rules);
             if derived.double {
                 self.dropped("double", 1);
                 continue;
@@ -194,7 +210,8 @@ impl Observer {
             learned += 1;
             clicks.count(interaction.kind, derived.joined.is_some());
             self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
-            self.teach(shopper, interaction, &derived, &rules);
+            let known = self.teach(actor.shopper, &derived, &rules);
+            self.teach_others(actor, interaction, &derived, &known);
         }
         learned
     }
@@ -213,43 +230,53 @@ impl Observer {
             let product = interaction.product.clone();
             visit.view = Some(LastView { product, at: interaction.at });
         }
+        visit.unbought.note(interaction, profile.as_deref());
         let mut who =
             Shopper { subject: shopper, profile: profile.as_deref(), recent: &mut visit.recent };
         derive(interaction, &mut who, source, &mut self.doubles.lock(), rules)
     }
 
-    /// Learns signals into the shopper's profile and, where the list was natural, into the
-    /// population.
-    fn teach(
+    /// Is it opened by a program, by the pace at which this subject opens pages?
+    fn is_crawled(
         &self,
         shopper: SubjectKey,
         interaction: &Interaction,
-        derived: &Derived,
+        source: Source,
         rules: &Rules,
-    ) {
+    ) -> bool {
+        let visit = self.visit(shopper);
+        let conduct = &mut visit.lock().conduct;
+        match interaction.kind {
+            InteractionKind::View if source == Source::Traffic => {
+                !conduct.views(interaction.at, rules.crowd.views_per_minute_max)
+            }
+            _ => conduct.is_crawler(interaction.at),
+        }
+    }
+
+    /// Tells what was looked at and not bought in the time that the rules set.
+    fn tell_unbought(&self, shopper: SubjectKey, now: Timestamp) {
+        let Some(visit) = self.visits.get(&shopper) else { return };
+        let rules = self.rules.load();
+        let signals = visit.lock().unbought.due(now, rules.thresholds.never_bought_ms);
+        if !signals.is_empty() {
+            self.teach(shopper, &Derived::of(signals), &rules);
+        }
+    }
+
+    /// Learns signals into the shopper's profile; returns them with what is known of their products.
+    fn teach(&self, shopper: SubjectKey, derived: &Derived, rules: &Rules) -> Vec<Known> {
         let catalog = &self.store.catalog;
-        let with_facts: Vec<_> =
-            derived.signals.iter().map(|s| (s, catalog.get(s.product))).collect();
+        let known = contrast::counted(derived, rules, |key| catalog.get(key));
         self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
-            for (signal, facts) in &with_facts {
+            for (signal, facts) in &known {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
         });
-        for (signal, _) in &with_facts {
+        for (signal, _) in &known {
             self.metrics.signals.with_label_values(&[signal.kind.path()]).inc();
         }
-        let Some(joined) = &derived.joined else { return };
-        let mut population = self.store.population.write();
-        for (signal, facts) in &with_facts {
-            let Some(facts) = facts else { continue };
-            population.record_evidence(facts, weight_of(signal, rules), joined.natural);
-        }
-        if joined.first_pick {
-            // The signals also speak of the hits above: the pick is the interaction's own product.
-            let picked = interaction.product.key();
-            let category = catalog.get(picked).and_then(|facts| facts.category);
-            population.record_click(picked, category, joined.position, joined.natural);
-        }
+        known
     }
 
     /// Joins what a visit without a name taught with the user's own past.

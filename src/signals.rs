@@ -3,21 +3,26 @@
 //! In: one [`Interaction`] in event time, the shopper's profile and last lists. Out: zero or more
 //! [`Signal`]s, ready for `preferences::learn`, and where the act happened in which list.
 //!
+//! - [`visitor`] and [`conduct`] tell who looks from programs and from browsers that ask ahead.
+//! - [`recent`] remembers the last lists of a subject, [`unbought`] what it looked at; [`dwell`] turns
+//!   "the next request came so much later" into time on a product.
 //! - [`dedupe`] drops doubles: real pages send one press as two events.
-//! - [`recent`] remembers the last lists that a subject was shown.
-//! - [`derive`] is the one place that knows what each act means.
-//! - [`dwell`] turns "the next request came so much later" into time on a product.
+//! - [`derive`] is the one place that knows what each act means, [`contrast`] on what of a product.
 //!
 //! Live traffic and a replayed log run this same code; it reads no clock and is bounded everywhere.
 //!
 //! [`Interaction`]: crate::types::interaction::Interaction
 //! [`Signal`]: crate::types::signal::Signal
 
+pub mod conduct;
+pub mod contrast;
 pub mod dedupe;
 pub mod derive;
 pub mod dwell;
 pub mod recent;
+pub mod unbought;
+pub mod visitor;
 
 pub use dedupe::{Dedupe, Source};
-pub use derive::{Derived, Joined, Shopper, derive};
-pub use recent::{RecentLists, ShownList};
+pub use derive::{Counts, Derived, Joined, Shopper, derive};
+pub use recent::{Entered, RecentLists, ShownList};

@@ -11,3 +11,4 @@ pub mod problem;
 pub mod product;
 pub mod profile;
 pub mod signal;
+pub mod voice;

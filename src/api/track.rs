@@ -92,6 +92,11 @@ fn identity(
         user: event.user_id.as_deref().filter(somebody).and_then(UserId::parse),
         session: event.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
         opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+        voice: api.observer.voice(
+            headers,
+            None,
+            spoken.names_somebody() || api.border.is_api_client(headers),
+        ),
     };
     let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
     let speaks = |user: &UserId| api.border.speaks_for(user, headers, spoken);

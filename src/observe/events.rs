@@ -7,13 +7,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::crowd::Actor;
 use super::{Clicks, Observer};
 use crate::config::source::{Ask, first};
 use crate::config::{EventRoute, Source as Place};
 use crate::identity::Identity;
 use crate::route::Matched;
 use crate::signals::Source;
-use crate::types::ids::{ProductId, SubjectKey};
+use crate::types::ids::ProductId;
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer, Words};
 
@@ -39,7 +40,7 @@ struct Described {
 /// What one request says, to be learned when the shop has taken it.
 pub struct Event {
     plan: Arc<EventPlan>,
-    shopper: SubjectKey,
+    actor: Actor,
     interactions: Vec<Interaction>,
 }
 
@@ -107,6 +108,10 @@ impl Observer {
             self.dropped("no_subject", 1);
             return None;
         };
+        if let Some(silent) = identity.voice.silent {
+            self.dropped(silent.label(), 1);
+            return None;
+        }
         let Some(kind) = plan.kind(ask) else {
             self.dropped("unknown_kind", 1);
             return None;
@@ -126,7 +131,8 @@ impl Observer {
             self.dropped("no_product", 1);
             return None;
         }
-        Some(Event { plan, shopper: subject.key(), interactions })
+        let actor = Actor { shopper: subject.key(), voice: identity.voice };
+        Some(Event { plan, actor, interactions })
     }
 
     /// Learns what the shop has taken; `page` is the reply's body, if it was kept.
@@ -136,8 +142,8 @@ impl Observer {
         {
             self.describe_page(described, page, &mut interaction.product);
         }
-        let Event { plan, shopper, interactions } = event;
-        self.absorb(shopper, &interactions, Source::Traffic, &plan.clicks);
+        let Event { plan, actor, interactions } = event;
+        self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
     }
 
     fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {

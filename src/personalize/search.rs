@@ -22,6 +22,7 @@ use crate::identity::Identity;
 use crate::route::Matched;
 use crate::rules::{PriorAppliesTo, Rules};
 use crate::types::ids::{QueryId, Subject, SubjectKey, UserId};
+use crate::types::voice::Voice;
 
 /// What will be done with a search's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct Asked {
     pub barred: Option<FailOpen>,
     /// What is asked of Weaviate; `None` where the route is another's.
     pub searches: Option<Arc<Searches>>,
+    /// How far the request may teach.
+    pub voice: Voice,
 }
 
 /// What an order depends on: shopper, profile, rules and this life of the process, as one number.
@@ -72,6 +75,8 @@ pub struct Search {
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
+    /// Somebody looks at the reply.
+    heard: bool,
     explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,
@@ -105,7 +110,7 @@ impl Search {
 
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
-        self.shopper.filter(|_| self.plan.learn && !self.role.taught_in_front())
+        self.shopper.filter(|_| self.heard && self.plan.learn && !self.role.taught_in_front())
     }
 
     /// What hears of our faults on this route.
@@ -161,6 +166,7 @@ impl Personalizer {
             rewritten: None,
             treatment: Treatment::Rank,
             known: true,
+            heard: false,
             explained: asked.explain,
             mode: asked.mode.unwrap_or(plan.route.mode),
             id: QueryId(0),
@@ -206,6 +212,7 @@ impl Personalizer {
             rewritten: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
+            heard: identity.voice.silent.is_none(),
             explained: asked.explain,
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),

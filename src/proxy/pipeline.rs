@@ -28,7 +28,7 @@ use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
 use crate::config::{Limits, Settings};
-use crate::identity;
+use crate::identity::{self, Identity};
 use crate::observe::{Event, Observer};
 use crate::personalize::breaker::Breaker;
 use crate::personalize::fail_open::FailOpen;
@@ -173,6 +173,7 @@ impl Pipeline {
             unread: reads && kept.is_none(),
             barred,
             searches: None,
+            voice: self.observer.voice(ask.headers, hop.peer, spoken.names_somebody()),
         };
         let path = outgoing.head.uri.path();
         let purpose = shielded(&breaker, (), || {
@@ -211,7 +212,10 @@ impl Pipeline {
     ) -> Purpose {
         let ask = &Ask { tenant: asked.searches.as_ref().and_then(|all| all.tenant()), ..*ask };
         let identity = identity::resolve(&self.settings.identity, ask);
-        let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+        let identity = Identity {
+            voice: asked.voice,
+            ..identity.vouched(spoken.user.as_ref(), spoken.session.as_ref())
+        };
         if asked.barred.is_none() {
             self.observer.arrived(&identity);
         }

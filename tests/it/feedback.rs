@@ -88,7 +88,7 @@ async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
             // Known before their list, or it would go out in the shop's order.
             other.tracks("purchase", "M4").await;
             other.search_with("milk", &[TRUSTED, ("x-leafrank-mode", others_ask_for)]).await;
-            assert_eq!(other.signals("purchase", "M5").await.status, 200);
+            assert_eq!(other.signals("click", "M5").await.status, 200);
         }
         let after = scores(&sidecar).await;
         assert_eq!(after != before, learned, "{others_ask_for}: {before:?} {after:?}");

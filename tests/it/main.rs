@@ -29,6 +29,7 @@ mod rolling;
 mod rules;
 mod scenarios;
 mod session;
+mod signals;
 mod smoke;
 mod streaming;
 mod tls;
