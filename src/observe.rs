@@ -30,6 +30,7 @@ use crate::preferences::learn::{self, Caps};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
+use crate::signals::cart::Cart;
 use crate::signals::conduct::Conduct;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::unbought::Unbought;
@@ -94,6 +95,7 @@ struct Visit {
     recent: RecentLists,
     view: Option<LastView>,
     unbought: Unbought,
+    cart: Cart,
     conduct: Conduct,
 }
 
@@ -314,3 +316,6 @@ impl Observer {
 fn weight_of(signal: &Signal, rules: &Rules) -> f32 {
     rules.signal_weights[signal.kind.index()] * signal.times
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 //! [`Signal`]s, ready for `preferences::learn`, and where the act happened in which list.
 //!
 //! - [`visitor`] and [`conduct`] tell who looks from programs and from browsers that ask ahead.
-//! - [`recent`] remembers the last lists of a subject, [`unbought`] what it looked at; [`dwell`] turns
+//! - [`recent`] remembers the last lists of a subject, [`cart`] and [`unbought`] its products; [`dwell`] turns
 //!   "the next request came so much later" into time on a product.
 //! - [`dedupe`] drops doubles: real pages send one press as two events.
 //! - [`derive`] is the one place that knows what each act means, [`contrast`] on what of a product.
@@ -14,6 +14,7 @@
 //! [`Interaction`]: crate::types::interaction::Interaction
 //! [`Signal`]: crate::types::signal::Signal
 
+pub mod cart;
 pub mod conduct;
 pub mod contrast;
 pub mod dedupe;

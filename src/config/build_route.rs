@@ -297,6 +297,8 @@ impl<'a, 't> At<'a, '_, 't> {
             each: self.pointer("each", raw.each.as_ref()),
             product: self.sources("product", &raw.product),
             quantity: self.sources("quantity", &raw.quantity),
+            cart_quantity: self.sources("cart_quantity", &raw.cart_quantity),
+            subscription: self.sources("subscription", &raw.subscription),
             event_id: self.sources("event_id", &raw.event_id),
             seconds: self.sources("seconds", &raw.seconds),
             facts: self.facts("facts", raw.facts.as_ref()),

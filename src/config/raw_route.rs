@@ -142,6 +142,10 @@ section! {
         product: Vec<String> = Vec::new(),
         /// Where the number of units is.
         quantity: Vec<String> = Vec::new(),
+        /// Where the number of units is that the cart then holds, instead: 0 takes the product out.
+        cart_quantity: Vec<String> = Vec::new(),
+        /// Where a purchase says that it repeats by contract: a word other than false, no and 0.
+        subscription: Vec<String> = Vec::new(),
         /// Where the sender's id of the event is.
         event_id: Vec<String> = Vec::new(),
         /// Where the seconds spent on the product are.

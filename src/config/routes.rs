@@ -69,7 +69,13 @@ impl Route {
                         || search.query.iter().chain(sort).any(Source::needs_body)
                 }
                 RouteKind::Event(event) => {
-                    let places = [&event.kind_from, &event.product, &event.quantity];
+                    let places = [
+                        &event.kind_from,
+                        &event.product,
+                        &event.quantity,
+                        &event.cart_quantity,
+                        &event.subscription,
+                    ];
                     event.each.is_some()
                         || event.facts.is_some()
                         || places.into_iter().flatten().any(Source::needs_body)
@@ -224,6 +230,10 @@ pub struct EventRoute {
     pub product: Vec<Source>,
     /// Units.
     pub quantity: Vec<Source>,
+    /// Units that the cart then holds.
+    pub cart_quantity: Vec<Source>,
+    /// Does the purchase repeat by contract?
+    pub subscription: Vec<Source>,
     /// Event id.
     pub event_id: Vec<Source>,
     /// Seconds on the page.

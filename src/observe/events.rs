@@ -142,21 +142,57 @@ impl Observer {
         {
             self.describe_page(described, page, &mut interaction.product);
         }
-        let Event { plan, actor, interactions } = event;
+        let Event { plan, actor, mut interactions } = event;
+        self.by_cart(&plan, actor, &mut interactions);
         self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
     }
 
     fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {
         let product = first(&plan.route.product, ask, ProductId::parse)?;
         self.describe_new(plan, ask, &product);
-        let quantity = number(&plan.route.quantity, ask);
+        let kind = match kind {
+            InteractionKind::Purchase { subscription: false } => InteractionKind::Purchase {
+                subscription: first(&plan.route.subscription, ask, says_yes).unwrap_or(false),
+            },
+            kind => kind,
+        };
+        let quantity = match number(&plan.route.cart_quantity, ask) {
+            Some(units) => units.clamp(0.0, QUANTITY_MAX),
+            None => number(&plan.route.quantity, ask)
+                .filter(|q| *q > 0.0 && *q <= QUANTITY_MAX)
+                .unwrap_or(1.0),
+        };
         Some(Interaction {
             kind,
             product,
             at: self.now(),
-            quantity: quantity.filter(|q| *q > 0.0 && *q <= QUANTITY_MAX).unwrap_or(1.0),
+            quantity,
             event_id: first(&plan.route.event_id, ask, |id| Some(Box::from(id))),
         })
+    }
+
+    /// Cart calls are what they were by what is in the cart; a page that names the kind itself is
+    /// believed.
+    fn by_cart(&self, plan: &EventPlan, actor: Actor, interactions: &mut Vec<Interaction>) {
+        let Some(kind) = plan.route.kind else { return };
+        let sets = !plan.route.cart_quantity.is_empty();
+        let visit = self.visit(actor.shopper);
+        let cart = &mut visit.lock().cart;
+        interactions.retain_mut(|act| {
+            let (product, units, at) = (act.product.key(), act.quantity, act.at);
+            match kind {
+                InteractionKind::AddToCart | InteractionKind::QuantityIncrease if sets => {
+                    let Some(kind) = cart.set(product, units, at) else { return false };
+                    (act.kind, act.quantity) = (kind, units.max(1.0));
+                }
+                InteractionKind::AddToCart => act.kind = cart.add(product, units, at),
+                InteractionKind::RemoveFromCart | InteractionKind::Purchase { .. } => {
+                    cart.take_out(product);
+                }
+                _ => {}
+            }
+            true
+        });
     }
 
     /// What a client says of a product counts only until the shop itself has described it.
@@ -199,6 +235,10 @@ fn filled<'a>(one: HitView<'a>, other: HitView<'a>) -> HitView<'a> {
         terms: if read.terms.is_empty() { others.terms } else { read.terms },
     };
     HitView { read, price: one.price.or(other.price), ..one }
+}
+
+fn says_yes(word: &str) -> Option<bool> {
+    Some(!["false", "no", "0", "null", ""].iter().any(|no| no.eq_ignore_ascii_case(word.trim())))
 }
 
 fn number(places: &[Place], ask: &Ask<'_>) -> Option<f32> {

@@ -168,7 +168,7 @@ section! {
         #[schemars(range(min = 1, max = 86_400))]
         list_seconds: u32 = 1_800,
         /// Days after which a product that was viewed and not bought counts as such.
-        #[schemars(range(min = 0.001, max = 365.0))]
+        #[schemars(range(min = 0.00001, max = 365.0))]
         never_bought_days: f64 = 7.0,
     }
 }

@@ -12,8 +12,7 @@
 //!   taken back, as of the time it was set, so that nothing of it stays in the sums.
 //! - A purchase is a subscription, a bulk, a repeated or a first one, in this order.
 //!
-//! Pure and bounded: at most one list's worth of signals an interaction. The caller learns the
-//! signals in order.
+//! Pure and bounded: at most one list's worth of signals an interaction, to be learned in order.
 
 use super::dedupe::{Dedupe, Source};
 use super::recent::{PassedOver, RecentLists, SHOWN_MAX, ShownList, bit, has};
