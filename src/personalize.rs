@@ -17,6 +17,7 @@ mod annotate;
 mod frozen;
 mod joined;
 mod order;
+mod pages;
 mod ranked;
 mod search;
 mod searches;

@@ -72,6 +72,8 @@ pub struct Search {
     pub(super) role: Role,
     /// The request for more than the caller asked for.
     rewritten: Option<Bytes>,
+    /// The query of that request's URL, where it is another.
+    rewritten_query: Option<String>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
@@ -133,6 +135,11 @@ impl Search {
         self.rewritten.as_ref()
     }
 
+    /// The query of that request's URL, where it is another than the caller's.
+    pub fn rewritten_query(&self) -> Option<&str> {
+        self.rewritten_query.as_deref()
+    }
+
     /// Under which the order of this page's search is kept.
     pub(super) fn key_of(&self, page: Page) -> Option<Key> {
         Some(Key::of(self.shopper?, &self.plan.name, page.fingerprint, page.window))
@@ -164,6 +171,7 @@ impl Personalizer {
             searches: None,
             role: Role::Alone,
             rewritten: None,
+            rewritten_query: None,
             treatment: Treatment::Rank,
             known: true,
             heard: false,
@@ -210,6 +218,7 @@ impl Personalizer {
             searches: asked.searches.clone(),
             role: Role::Alone,
             rewritten: None,
+            rewritten_query: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
             heard: identity.voice.silent.is_none(),
@@ -289,7 +298,10 @@ impl Personalizer {
             searches.pages().any(|page| page.first > 0 && order(page) == Some(Order::Natural));
         if search.treatment == Treatment::Rank && !natural {
             match searches.rewritten(ask) {
-                Ok(body) => search.rewritten = body.map(Bytes::from),
+                Ok(body) => {
+                    search.rewritten_query = searches.query_rewritten(ask);
+                    search.rewritten = body.map(Bytes::from);
+                }
                 Err(doubt) => search.treatment = Treatment::Pass(FailOpen::Doubt(doubt)),
             }
         } else if natural {

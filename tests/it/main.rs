@@ -24,6 +24,7 @@ mod identity;
 mod limits;
 mod matrix;
 mod modes;
+mod pages;
 mod prometheus;
 mod rolling;
 mod rules;
