@@ -38,6 +38,7 @@ fn product(i: usize) -> ProductFacts {
         sizes: Box::default(),
         category: Some(category),
         price: Some(1.0 + i as f32),
+        sensitive: false,
     }
 }
 
@@ -69,6 +70,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
             price: None,
             in_stock: None,
             sponsored: false,
+            unremembered: false,
         })
         .collect();
     let query = QueryView::of("milk", &rules.knowledge);
@@ -79,6 +81,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
         population: &population,
         rules: &rules,
         now: NOW,
+        daypart: None,
         upstream: UpstreamOrder::Ranked,
         score_better: None,
     };

@@ -2,9 +2,14 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /api/interactions/track` | one interaction, learned before the answer goes out |
+//! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
+//! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
 //! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
 //! | `GET /api/preferences/live?user_id=` | the same |
+//! | `POST /api/search/personalized` | a search through the shop, with reasons |
+//! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
+//! | `GET`, `DELETE /api/users/{id}` | all that is known of a user; forgets it |
+//! | `PUT /api/users/{id}/consent` | what may be learned |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
 //! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
@@ -12,25 +17,40 @@
 //! lets speak for that user. Answers are never cached and allow any origin, as the shop's own API
 //! does.
 
+mod body;
 mod error;
+mod field;
+mod insights;
+mod intake;
+mod items;
 mod joins;
+mod live;
 mod preferences;
+mod refusal;
+mod search;
 mod track;
+mod ubi;
+mod users;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
+use axum::{Extension, Router};
 use futures_util::FutureExt;
 
+pub use search::AskShop;
+
 use crate::border::{Border, Peer};
+use crate::config::Track;
 use crate::observe::Observer;
 use crate::personalize::Personalizer;
+use crate::telemetry::limits::LimitHits;
+use crate::telemetry::metrics::Metrics;
 use crate::trust::Spoken;
 use crate::types::clock::Clock;
 
@@ -43,21 +63,43 @@ pub struct Api {
     pub observer: Arc<Observer>,
     /// The read path.
     pub personalizer: Arc<Personalizer>,
+    /// What reports of events may bring.
+    pub limits: Track,
+    /// Where reached limits are counted.
+    pub limit_hits: Arc<LimitHits>,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// What asks the shop, if there is one.
+    pub shop: Option<Arc<dyn AskShop>>,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }
 
-/// Longest request body, in bytes: one interaction with its context.
+/// Longest request body, in bytes, where it is not one of events, which has a limit of its own.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// All endpoints.
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/api/interactions/track", post(track::track))
+        .route("/1/events", post(insights::events))
+        .route("/ubi_events", post(ubi::collected))
+        .route("/ubi_events/_doc", post(ubi::document))
+        .route("/ubi_events/_doc/", post(ubi::document))
+        .route("/ubi_events/_doc/{id}", post(ubi::named).put(ubi::named))
+        .route("/ubi_events/_create/{id}", post(ubi::created).put(ubi::created))
+        .route("/ubi_events/_bulk", post(ubi::bulk_of_events).put(ubi::bulk_of_events))
+        .route("/_bulk", post(ubi::bulk_of_any).put(ubi::bulk_of_any))
+        .route("/ubi_queries", post(ubi::queries))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route("/api/search/personalized", post(search::personalized))
+        .route("/api/live", get(live::live))
+        .route("/api/users/{id}", get(users::export).delete(users::erase))
+        .route("/api/users/{id}/consent", put(users::consent))
         .route("/api/joins", post(joins::told))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(Extension(Arc::<body::Room>::default()))
         .layer(middleware::from_fn_with_state(api.clone(), heard))
         .layer(middleware::from_fn(open_to_pages))
         .with_state(api)
@@ -66,10 +108,15 @@ pub fn router(api: Api) -> Router {
 /// Hears what the peer says to us; on the data port that was done before.
 async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
-    if head.extensions.get::<Spoken>().is_none() {
+    let mut spoken = head.extensions.remove::<Spoken>().unwrap_or_else(|| {
         let peer = head.extensions.get::<Peer>().and_then(|peer| peer.0);
-        let spoken = api.border.hear(&mut head, peer);
-        head.extensions.insert(spoken);
+        api.border.hear(&mut head, peer)
+    });
+    spoken.user = spoken.user.or_else(|| api.border.proven_user(&head));
+    head.extensions.insert(spoken);
+    if api.border.opts_out(&head) {
+        // One word for it from here on.
+        head.headers.insert("sec-gpc", HeaderValue::from_static("1"));
     }
     next.run(Request::from_parts(head, body)).await
 }
@@ -77,6 +124,7 @@ async fn heard(State(api): State<Api>, request: Request, next: Next) -> Response
 /// Lets pages of any origin call us, answers their preflights, forbids caching, and turns a panic
 /// into a 500: it must not end the connection, on which the shop's replies may be under way.
 async fn open_to_pages(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).filter(|_| takes_reports(&request)).cloned();
     let mut reply = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -89,14 +137,29 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
     let headers = reply.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE, OPTIONS"),
         (
             header::ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, x-user-id, x-session-id",
+            "authorization, content-type, x-user-id, x-session-id, x-personalization, \
+             x-algolia-application-id, x-algolia-api-key, x-algolia-agent",
         ),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if let Some(origin) = origin {
+        // A beacon always sends what cookies there are, and browsers let that pass only to who names
+        // the page's origin. No endpoint of ours reads a cookie here.
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let yes = HeaderValue::from_static("true");
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    }
     reply
+}
+
+/// Is this a path to which pages report, and from which nothing is read?
+fn takes_reports(request: &Request) -> bool {
+    let path = request.uri().path();
+    path == "/api/interactions/track" || path == "/1/events" || path.starts_with("/ubi_")
 }

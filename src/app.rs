@@ -13,6 +13,7 @@
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
+mod ask;
 mod legs;
 mod tell;
 mod watch;
@@ -40,10 +41,12 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
+use crate::store::consent::Consents;
 use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
+use ask::Ask;
 use legs::Legs;
 use tell::Tell;
 use watch::Watch;
@@ -114,7 +117,7 @@ impl Sidecar {
         let metrics = Arc::new(Metrics::new()?);
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
-        let store = Arc::new(Store::new(&settings.store));
+        let store = Arc::new(store(&settings, &metrics, clock.as_ref()));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
         let personalizer = Arc::new(Personalizer::new(
@@ -124,19 +127,20 @@ impl Sidecar {
             metrics.clone(),
             clock.clone(),
         ));
-        let observer = Arc::new(Observer::new(
-            &settings,
-            store,
-            rules.clone(),
-            metrics.clone(),
-            clock.clone(),
-        ));
+        let (taught, counts) = (rules.clone(), metrics.clone());
+        let observer = Observer::new(&settings, store, taught, counts, clock.clone());
+        let observer = Arc::new(observer);
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let watch = watch(&settings, metrics.clone());
+        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let api = api::router(Api {
             border: border.clone(),
             observer: observer.clone(),
             personalizer: personalizer.clone(),
+            limits: settings.limits.track,
+            limit_hits: limit_hits.clone(),
+            metrics: metrics.clone(),
+            shop: Ask::of(&settings)?,
             clock: clock.clone(),
         });
         let admin = Admin {
@@ -149,7 +153,6 @@ impl Sidecar {
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let tell = tell(&settings, &personalizer, &metrics)?;
-        let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
         let legs = Legs {
             settings: settings.clone(),
             border,
@@ -244,6 +247,18 @@ fn tell(
     let Some(queue) = personalizer.to_tell() else { return Ok(None) };
     let tell = Tell::new(settings, queue, metrics.clone()).map_err(StartError::Tell)?;
     Ok(Some(GenBackgroundService::new("tell".into(), Arc::new(tell))))
+}
+
+/// What is remembered, with the choices that shoppers made before this start.
+fn store(settings: &Settings, metrics: &Metrics, clock: &dyn Clock) -> Store {
+    let subjects_max = settings.identity.consent.subjects_max;
+    let consents = Consents::open(&settings.data_dir, subjects_max, clock.now());
+    let unreadable = i64::from(consents.is_unreadable());
+    metrics.degraded.with_label_values(&["consent_unreadable"]).set(unreadable);
+    let store = Store::new(&settings.store).with_consents(consents);
+    // Whoever reads profiles back from a disk does so before this.
+    store.keep_to_choices();
+    store
 }
 
 /// Keeps the rules' state in the metrics.

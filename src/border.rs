@@ -5,8 +5,11 @@
 //! `X-Leafrank-*` headers are removed and counted here. Secrets are read by a thread of their own
 //! (`key_ring`), never on a request's path.
 
+mod bearer;
 mod key_ring;
+mod visit;
 
+pub use bearer::Bearer;
 pub use key_ring::{ADMIN_TOKEN_FILE, KeyRing, KeyRingError};
 
 use std::net::IpAddr;
@@ -17,6 +20,8 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use crate::config::Settings;
+use crate::config::source::{Ask, Claims};
+use crate::identity;
 use crate::telemetry::metrics::Metrics;
 use crate::trust::{self, Origin, Spoken, bearer};
 use crate::types::clock::Clock;
@@ -44,7 +49,7 @@ impl Border {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeyRingError> {
-        let ring = KeyRing::open(&settings.trust, &settings.data_dir)?;
+        let ring = KeyRing::open(&settings.trust, &settings.identity, &settings.data_dir)?;
         if settings.identity.trust_claimed_ids {
             tracing::warn!(
                 "identity.trust_claimed_ids: a user who is only claimed counts; whoever knows a \
@@ -83,10 +88,37 @@ impl Border {
             || self.is_api_client(headers)
     }
 
+    /// May whoever sent this see all that is known of `user`, erase it, and choose for them? Only by
+    /// a word that is proven to be theirs, or as an operator.
+    pub fn answers_for(&self, user: &UserId, headers: &HeaderMap, spoken: &Spoken) -> bool {
+        spoken.user.as_ref() == Some(user) || self.is_operator(headers)
+    }
+
+    /// Does the request itself say that its shopper must not be learned from? What may be said in a
+    /// body is not looked for.
+    pub fn opts_out(&self, head: &Parts) -> bool {
+        identity::opts_out(&self.settings.identity, &ask_of(head, Claims::Unchecked))
+    }
+
+    /// The user that a token proves, on our own paths. A cookie that a page of another site made a
+    /// browser send is nobody's word.
+    pub fn proven_user(&self, head: &Parts) -> Option<UserId> {
+        let bearer = self.bearer(&head.headers);
+        let own = !bearer.is_borrowed(&head.headers);
+        let ask = ask_of(head, bearer.claims());
+        own.then(|| identity::proven(&self.settings.identity, &ask).user).flatten()
+    }
+
     /// Does the request carry an operator's token?
     pub fn is_operator(&self, headers: &HeaderMap) -> bool {
         bearer(headers).is_some_and(|token| self.ring.keys().admin.hold(token))
     }
+}
+
+/// A request on one of our own ports, without its body.
+fn ask_of<'a>(head: &'a Parts, claims: Claims<'a>) -> Ask<'a> {
+    let query = head.uri.query().unwrap_or_default();
+    Ask { headers: &head.headers, query, named: &[], body: b"", tenant: None, claims }
 }
 
 /// Is this request made on purpose, and not by a page in somebody's browser? The host must be an

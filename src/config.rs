@@ -28,10 +28,10 @@ mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
 pub use legs::{Entrance, Leg, LegName, Weaviate};
-pub use limits::{Faults, Health, Limits};
+pub use limits::{Faults, Health, Limits, Track};
 pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
-pub use people::{Identity, Join, Trust};
+pub use people::{Consent, Cookie, Identity, Join, Token, Trust};
 pub use routes::{
     EventRoute, Mode, Paging, PathPattern, PlaceOfNumber, Route, RouteKind, ScoreBetter,
     SearchRoute, Segment, SortParameter, Source, UpstreamOrder, Wire,
@@ -256,10 +256,14 @@ pub struct Store {
     pub facets_per_profile_max: usize,
     /// Subjects whose last lists are remembered.
     pub recent_max: usize,
+    /// Acts, and ids of events, that are remembered to know a double.
+    pub doubles_max: usize,
     /// Widened searches whose order is remembered for their further pages.
     pub orders_max: usize,
     /// Seconds for which it is.
     pub orders_seconds: u64,
+    /// Who may follow profiles live at a time.
+    pub live_listeners_max: usize,
 }
 
 /// Stopping.

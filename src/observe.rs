@@ -11,9 +11,13 @@
 
 mod crowd;
 mod events;
+mod reports;
+mod standing;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -22,11 +26,13 @@ use quick_cache::sync::Cache;
 
 use crowd::{Actor, Known};
 pub use events::Event;
-use events::EventPlan;
+use events::{EventPlan, Plan};
+pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
+pub use standing::Choice;
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
-use crate::preferences::learn::{self, Caps};
+use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
@@ -34,32 +40,32 @@ use crate::signals::cart::Cart;
 use crate::signals::conduct::Conduct;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::unbought::Unbought;
-use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, derive};
+use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
 use crate::signals::{contrast, visitor};
 use crate::store::Store;
+use crate::store::feeds::Change;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
-use crate::types::ids::{Subject, SubjectKey};
+use crate::types::ids::{ProductKey, Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
-use crate::types::signal::Signal;
+use crate::types::signal::{Signal, SignalKind};
 use crate::types::voice::Voice;
 
-/// Presses and event ids remembered to recognise doubles.
-const DOUBLES_MAX: usize = 65_536;
-/// Price levels remembered a profile.
-const PRICES_MAX: usize = 64;
+/// Parts of the memory for doubles: more than cores, so that two shoppers rarely meet.
+const DOUBLES_PARTS: usize = 16;
 
 /// The write path.
 pub struct Observer {
-    plans: Vec<Option<Arc<EventPlan>>>,
+    plans: Vec<Option<Plan>>,
     store: Arc<Store>,
     rules: Arc<RulesTable>,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     anonymous: Vec<String>,
     caps: Caps,
-    visits: Cache<SubjectKey, Arc<Mutex<Visit>>>,
-    doubles: Mutex<Dedupe>,
+    visits: Arc<Visits>,
+    doubles: Box<[Mutex<Dedupe>]>,
+    join: Duration,
     /// Clicks reported to our own API.
     tracked: Clicks,
 }
@@ -89,11 +95,14 @@ impl Clicks {
 /// The name of our own API beside the routes of the settings.
 const TRACK_ROUTE: &str = "track_api";
 
+type Visits = Cache<SubjectKey, Arc<Mutex<Visit>>>;
+
 /// What a shopper did last.
 #[derive(Default)]
 struct Visit {
     recent: RecentLists,
     view: Option<LastView>,
+    told: Told,
     unbought: Unbought,
     cart: Cart,
     conduct: Conduct,
@@ -111,10 +120,19 @@ impl Observer {
         let plans = settings.routes.iter().map(|route| match &route.kind {
             RouteKind::Event(event) if route.learn => {
                 let clicks = Clicks::of(&route.name, &metrics);
-                Some(Arc::new(EventPlan::new(event, clicks)))
+                Some(Plan::Learn(Arc::new(EventPlan::new(event, clicks))))
             }
+            RouteKind::Forget(_) if settings.identity.trusted_only => {
+                Some(Plan::Forget(Vec::new()))
+            }
+            RouteKind::Forget(user) => Some(Plan::Forget(user.clone())),
             RouteKind::Event(_) | RouteKind::Search(_) => None,
         });
+        let (join, doubles_max) = (settings.limits.track.join, settings.store.doubles_max);
+        let doubles = || Mutex::new(Dedupe::new(doubles_max.div_ceil(DOUBLES_PARTS), join));
+        let visits = Arc::new(Visits::new(settings.store.recent_max.max(1)));
+        let forgotten = visits.clone();
+        store.on_forget(move |key| drop(forgotten.remove(&key)));
         Self {
             plans: plans.collect(),
             tracked: Clicks::of(TRACK_ROUTE, &metrics),
@@ -128,27 +146,29 @@ impl Observer {
                 facets: settings.store.facets_per_profile_max,
                 prices: PRICES_MAX,
             },
-            visits: Cache::new(settings.store.recent_max.max(1)),
-            doubles: Mutex::new(Dedupe::new(DOUBLES_MAX)),
+            visits,
+            doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
+            join,
         }
     }
 
     /// A request came: the stay on the product seen last has ended, and a visit that is now named
     /// is joined with the user's past.
     pub fn arrived(&self, identity: &Identity) {
-        let learned = !identity.opted_out && identity.voice.silent.is_none();
-        let Some(subject) = identity.subject().filter(|_| learned) else { return };
-        let shopper = subject.key();
-        if let (Some(_), Some(session)) = (&identity.user, &identity.session) {
-            self.join(Subject::Session(session.clone()).key(), shopper);
+        if identity.opted_out {
+            return self.leave_unlearned(identity);
         }
+        let silent = identity.voice.silent.is_some();
+        let Some(subject) = identity.subject().filter(|_| !silent) else { return };
+        let shopper = subject.key();
+        self.log_in(identity);
         let now = self.clock.now();
         let stay = self.visits.get(&shopper).and_then(|visit| {
             let view = visit.lock().view.take()?;
             dwell::from_next_request(&view, now)
         });
-        let actor = Actor { shopper, voice: identity.voice };
         if let Some(stay) = stay {
+            let actor = Actor { shopper, voice: identity.voice };
             self.absorb(actor, &[stay], Source::Traffic, &self.tracked);
         }
         self.tell_unbought(shopper, now);
@@ -156,7 +176,9 @@ impl Observer {
 
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
     pub fn shown(&self, pupil: Option<SubjectKey>, lists: Vec<ShownList>) {
-        let Some(pupil) = pupil else { return };
+        let Some(pupil) = pupil.filter(|key| self.store.consents.of(*key).personalization) else {
+            return;
+        };
         let visit = self.visit(pupil);
         let impressions = self.entered(&mut visit.lock(), lists);
         self.count(impressions);
@@ -174,125 +196,228 @@ impl Observer {
 
     /// Learns interactions that a client reports; returns how many said something new.
     pub fn interactions(&self, identity: &Identity, interactions: Vec<Interaction>) -> usize {
-        if identity.opted_out {
-            self.dropped("opted_out", interactions.len());
-            return 0;
-        }
-        let Some(subject) = identity.subject() else {
-            self.dropped("no_subject", interactions.len());
-            return 0;
-        };
-        if let Some(silent) = identity.voice.silent {
-            self.dropped(silent.label(), interactions.len());
-            return 0;
-        }
-        let actor = Actor { shopper: subject.key(), voice: identity.voice };
-        self.absorb(actor, &interactions, Source::Track, &self.tracked)
+        let report = Report { identity: identity.clone(), interactions };
+        self.reports(vec![report]).iter().map(Outcome::learned).sum()
     }
 
+    /// Forgets what is known of somebody; what they do from now on is learned again.
+    pub fn forget(&self, shopper: SubjectKey) {
+        self.store.forget(shopper);
+    }
+
+    /// Learns what one shopper did, in order. Says of each act what became of it. Locks are taken
+    /// for all of them together, whatever their number.
     fn absorb(
         &self,
         actor: Actor,
         interactions: &[Interaction],
         source: Source,
         clicks: &Clicks,
-    ) -> usize {
+    ) -> Vec<Fate> {
         let rules = self.rules.load();
-        let mut learned = 0;
-        for interaction in interactions {
-            if self.is_crawled(actor.shopper, interaction, source, &rules) {
-                self.dropped("crawler", 1);
-                continue;
+        let shopper = actor.shopper;
+        let visit = self.visit(shopper);
+        let fates = self.fates(actor, interactions, source, &visit);
+        let news = interactions.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Learned);
+        let news: Vec<&Interaction> = news.map(|(interaction, _)| interaction).collect();
+        let mut rest = news.as_slice();
+        while !rest.is_empty() {
+            let (run, later) = rest.split_at(run_of(rest));
+            let mut derived = self.derive(shopper, run, &visit, &rules);
+            let silenced = self.silence(shopper, &mut derived);
+            if silenced > 0 {
+                self.dropped("sensitive", silenced);
             }
-            let derived = self.derive(actor.shopper, interaction, source, &rules);
-            if derived.double {
-                self.dropped("double", 1);
-                continue;
+            for (interaction, derived) in run.iter().zip(&derived) {
+                clicks.count(interaction.kind, derived.joined.is_some());
+                self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
             }
-            learned += 1;
-            clicks.count(interaction.kind, derived.joined.is_some());
-            self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
-            let known = self.teach(actor.shopper, &derived, &rules);
-            self.teach_others(actor, interaction, &derived, &known);
+            let known = self.teach(shopper, &derived, &rules);
+            self.tell(shopper, run.iter().zip(&derived), &rules);
+            let mut known = known.as_slice();
+            for (interaction, derived) in run.iter().zip(&derived) {
+                let own;
+                (own, known) = known.split_at(derived.signals.len().min(known.len()));
+                self.teach_others(actor, interaction, derived, own);
+            }
+            rest = later;
         }
-        learned
+        fates
+    }
+
+    /// Doubles, and what the visit tells itself, set apart.
+    fn fates(
+        &self,
+        Actor { shopper, voice }: Actor,
+        interactions: &[Interaction],
+        source: Source,
+        visit: &Mutex<Visit>,
+    ) -> Vec<Fate> {
+        let now = self.clock.now();
+        let standing = self.store.consents.of(shopper);
+        let views_max = self.rules.load().crowd.views_per_minute_max;
+        let mut visit = visit.lock();
+        let mut doubles = self.doubles(shopper).lock();
+        let fate = |interaction: &Interaction| {
+            if !standing.admits(interaction.at) {
+                return Fate::unwanted(standing);
+            }
+            if let Some(silent) = voice.silent {
+                return Fate::Silent(silent);
+            }
+            let kind = interaction.kind;
+            if kind == InteractionKind::View && source == Source::Traffic {
+                visit.conduct.views(interaction.at, views_max);
+            }
+            if visit.conduct.is_crawler(interaction.at) {
+                return Fate::Crawler;
+            }
+            match source {
+                Source::Track => visit.told.note(kind, now),
+                Source::Traffic => {
+                    if kind == InteractionKind::View {
+                        let product = interaction.product.clone();
+                        visit.view = Some(LastView { product, at: interaction.at });
+                    }
+                    if visit.told.has(kind, now) {
+                        return Fate::Reported;
+                    }
+                }
+            }
+            let double = doubles.is_double(shopper, interaction, source);
+            if double { Fate::Double } else { Fate::Learned }
+        };
+        let fates: Vec<Fate> = interactions.iter().map(fate).collect();
+        drop((visit, doubles));
+        for fate in fates.iter().filter(|fate| **fate != Fate::Learned) {
+            self.dropped(fate.reason(), 1);
+        }
+        fates
     }
 
     fn derive(
         &self,
         shopper: SubjectKey,
-        interaction: &Interaction,
-        source: Source,
+        run: &[&Interaction],
+        visit: &Mutex<Visit>,
         rules: &Rules,
-    ) -> Derived {
+    ) -> Vec<Derived> {
         let profile = self.store.shoppers.profile(shopper);
-        let visit = self.visit(shopper);
+        let now = self.clock.now();
         let mut visit = visit.lock();
-        if interaction.kind == InteractionKind::View && source == Source::Traffic {
-            let product = interaction.product.clone();
-            visit.view = Some(LastView { product, at: interaction.at });
-        }
-        visit.unbought.note(interaction, profile.as_deref());
-        let mut who =
-            Shopper { subject: shopper, profile: profile.as_deref(), recent: &mut visit.recent };
-        derive(interaction, &mut who, source, &mut self.doubles.lock(), rules)
+        let tells = |kind| visit.told.has(kind, now);
+        let (tells_clicks, tells_scrolls) =
+            (tells(InteractionKind::Click), tells(InteractionKind::Scroll));
+        run.iter().for_each(|act| visit.unbought.note(act, profile.as_deref()));
+        let recent = &mut visit.recent;
+        let mut who = Shopper { profile: profile.as_deref(), recent, tells_clicks, tells_scrolls };
+        run.iter().map(|interaction| derive(interaction, &mut who, rules)).collect()
     }
 
-    /// Is it opened by a program, by the pace at which this subject opens pages?
-    fn is_crawled(
-        &self,
-        shopper: SubjectKey,
-        interaction: &Interaction,
-        source: Source,
-        rules: &Rules,
-    ) -> bool {
-        let visit = self.visit(shopper);
-        let conduct = &mut visit.lock().conduct;
-        match interaction.kind {
-            InteractionKind::View if source == Source::Traffic => {
-                !conduct.views(interaction.at, rules.crowd.views_per_minute_max)
-            }
-            _ => conduct.is_crawler(interaction.at),
+    /// Takes out signals that tell of what the shopper has not allowed to learn; says of how many
+    /// interactions.
+    fn silence(&self, shopper: SubjectKey, derived: &mut [Derived]) -> usize {
+        if self.store.consents.of(shopper).sensitive {
+            return 0;
         }
+        let catalog = &self.store.catalog;
+        let sensitive =
+            |signal: &Signal| catalog.get(signal.product).is_some_and(|facts| facts.sensitive);
+        let mut silenced = 0;
+        for derived in derived {
+            let before = derived.signals.len();
+            derived.signals.retain(|signal| !sensitive(signal));
+            silenced += usize::from(derived.signals.len() < before);
+        }
+        silenced
     }
 
     /// Tells what was looked at and not bought in the time that the rules set.
     fn tell_unbought(&self, shopper: SubjectKey, now: Timestamp) {
         let Some(visit) = self.visits.get(&shopper) else { return };
         let rules = self.rules.load();
-        let signals = visit.lock().unbought.due(now, rules.thresholds.never_bought_ms);
-        if !signals.is_empty() {
-            self.teach(shopper, &Derived::of(signals), &rules);
+        let due = visit.lock().unbought.due(now, rules.thresholds.never_bought_ms);
+        if due.is_empty() || !self.store.consents.of(shopper).personalization {
+            return;
         }
+        let mut derived = [Derived::of(due)];
+        self.silence(shopper, &mut derived);
+        self.teach(shopper, &derived, &rules);
     }
 
     /// Learns signals into the shopper's profile; returns them with what is known of their products.
-    fn teach(&self, shopper: SubjectKey, derived: &Derived, rules: &Rules) -> Vec<Known> {
+    fn teach(&self, shopper: SubjectKey, derived: &[Derived], rules: &Rules) -> Vec<Known> {
         let catalog = &self.store.catalog;
-        let known = contrast::counted(derived, rules, |key| catalog.get(key));
+        let counted = |derived| contrast::counted(derived, rules, |key| catalog.get(key));
+        let known: Vec<Known> = derived.iter().flat_map(counted).collect();
+        if known.is_empty() {
+            return known;
+        }
         self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
             for (signal, facts) in &known {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
         });
-        for (signal, _) in &known {
-            self.metrics.signals.with_label_values(&[signal.kind.path()]).inc();
+        for kind in SignalKind::ALL {
+            let count = known.iter().filter(|(signal, _)| signal.kind == *kind).count();
+            if count > 0 {
+                let counter = self.metrics.signals.with_label_values(&[kind.path()]);
+                counter.inc_by(count as u64);
+            }
         }
         known
     }
 
-    /// Joins what a visit without a name taught with the user's own past.
+    /// Tells whoever follows this shopper.
+    fn tell<'a>(
+        &self,
+        shopper: SubjectKey,
+        acts: impl Iterator<Item = (&'a &'a Interaction, &'a Derived)>,
+        rules: &Rules,
+    ) {
+        let weighed = |signal: &Signal| (signal.kind.path(), weight_of(signal, rules));
+        for (interaction, derived) in acts.filter(|(_, derived)| !derived.signals.is_empty()) {
+            self.store.feeds.tell(shopper, || Change {
+                at: interaction.at,
+                product: Some(interaction.product.as_str().into()),
+                signals: derived.signals.iter().map(weighed).collect(),
+            });
+        }
+    }
+
+    /// A visit that is now named is the user's.
+    fn log_in(&self, identity: &Identity) {
+        if let (Some(user), Some(session)) = (&identity.user, &identity.session) {
+            let session = Subject::Session(session.clone()).key();
+            self.join(session, Subject::User(user.clone()).key());
+        }
+    }
+
+    /// Joins what a visit without a name taught with the user's own past: added, once, for it is
+    /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
-        let visit = self.visits.remove(&session).map(|(_, visit)| visit);
+        if let Some((_, visit)) = self.visits.remove(&session) {
+            let Visit { recent, view, unbought, cart, .. } = std::mem::take(&mut *visit.lock());
+            let own = self.visit(user);
+            let mut own = own.lock();
+            own.recent.join(recent);
+            own.unbought.join(unbought);
+            own.cart.join(cart);
+            let later = |view: &LastView| own.view.as_ref().is_none_or(|own| view.at > own.at);
+            if let Some(view) = view.filter(later) {
+                own.view = Some(view);
+            }
+        }
         let Some(past) = self.store.shoppers.take(session) else { return };
+        // What ended before the user had everything forgotten is not theirs any more.
+        let latest = Timestamp::from_seconds(i64::from(past.evidence_at));
+        if !self.store.consents.admits(user, latest) {
+            return;
+        }
         let rules = self.rules.load();
         self.store.shoppers.learn(user, self.clock.now(), |profile| {
             *profile = merge(profile, &past, &rules, self.caps);
         });
-        if let Some(visit) = visit {
-            let before = std::mem::take(&mut *visit.lock());
-            *self.visit(user).lock() = before;
-        }
     }
 
     fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {
@@ -304,6 +429,10 @@ impl Observer {
         visit
     }
 
+    fn doubles(&self, shopper: SubjectKey) -> &Mutex<Dedupe> {
+        &self.doubles[shopper.0 as usize % DOUBLES_PARTS]
+    }
+
     fn dropped(&self, reason: &str, count: usize) {
         self.metrics.interactions_dropped.with_label_values(&[reason]).inc_by(count as u64);
     }
@@ -311,6 +440,17 @@ impl Observer {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// How many leading acts can be told apart by what is known before the first of them: whether a
+/// product was bought before is known of each product once.
+fn run_of(acts: &[&Interaction]) -> usize {
+    let mut bought: HashSet<ProductKey> = HashSet::new();
+    let is_purchase =
+        |kind| matches!(kind, InteractionKind::Purchase { .. } | InteractionKind::PurchaseOf(_));
+    let again =
+        acts.iter().position(|act| is_purchase(act.kind) && !bought.insert(act.product.key()));
+    again.unwrap_or(acts.len()).max(1)
 }
 
 fn weight_of(signal: &Signal, rules: &Rules) -> f32 {

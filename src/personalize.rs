@@ -16,14 +16,17 @@ pub mod funnel;
 mod annotate;
 mod frozen;
 mod joined;
+mod known;
 mod order;
 mod pages;
+pub mod question;
 mod ranked;
 mod search;
 mod searches;
 mod told;
 
 pub use joined::Role;
+pub use known::{Known, KnownFacet, KnownPrice, KnownProduct, ShownTo};
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use searches::Searches;
 pub use told::Told;
@@ -40,12 +43,14 @@ use crate::preferences::live::{LivePreferences, live};
 use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
 use crate::reload::RulesTable;
+use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
 use crate::store::Store;
+use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
-use crate::types::ids::{QueryId, Subject};
+use crate::types::ids::{QueryId, Subject, SubjectKey};
 use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::weaviate::grpc::GrpcPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
@@ -207,7 +212,7 @@ impl Personalizer {
                 learn: route.learn,
                 funnel: Funnel::of(&route.name, &metrics),
             })),
-            RouteKind::Event(_) => None,
+            RouteKind::Event(_) | RouteKind::Forget(_) => None,
         });
         let plans = plans.collect();
         let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
@@ -246,6 +251,11 @@ impl Personalizer {
         search.is_explained() || self.audience.listens()
     }
 
+    /// The language in which this search is explained, if it is.
+    fn language_of(&self, search: &Search) -> Option<&'static str> {
+        self.is_followed(search).then_some(ENGLISH)
+    }
+
     /// A search has ended: it is counted, and told to whoever follows it.
     pub fn ended(&self, search: &Search, ending: Ending) {
         let known = (search.shopper.is_some(), search.known);
@@ -273,6 +283,11 @@ impl Personalizer {
     /// Searches as they end from now on; `None` when too many listen already.
     pub fn follow(&self) -> Option<broadcast::Receiver<Arc<Told>>> {
         self.audience.join()
+    }
+
+    /// What is learned of a subject from now on; `None` when too many listen already.
+    pub fn follow_profile(&self, subject: SubjectKey) -> Option<Listening> {
+        self.store.feeds.listen(subject)
     }
 
     /// A search that a trusted peer wanted explained; the last few hundred are kept.
@@ -311,7 +326,8 @@ impl Personalizer {
         match profile {
             Some(profile) => {
                 let taste = Taste::at(&profile, &rules, self.clock.now());
-                live(&taste, LIVE_TOP, &|facet| self.store.catalog.name(facet))
+                let allowed = self.allows_sensitive(subject);
+                live(&taste, LIVE_TOP, &|facet| self.facet_name(facet, &rules, allowed))
             }
             None => LivePreferences::default(),
         }

@@ -6,7 +6,7 @@
 //! `hold` keep bytes back within limits, `body` streams, `tunnel` carries upgraded connections,
 //! `caching` keeps personal replies out of shared caches, `watched` reads the client for `sniff`, which
 //! sees what hyper hides, and `idle`, which closes what fell silent; `own` lets our API answer,
-//! `respond` writes our headers, `grpc` words our failures for its clients, and `shield` keeps our panics from costing an answer.
+//! `respond` writes our headers, `visit` our cookie, `grpc` words our failures for its clients, and `shield` keeps our panics from costing an answer.
 
 pub mod pipeline;
 
@@ -27,6 +27,7 @@ mod shield;
 mod sniff;
 mod trace;
 mod tunnel;
+mod visit;
 mod watched;
 
 pub use body::RequestBody;

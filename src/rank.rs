@@ -28,6 +28,7 @@ pub use score::Contributions;
 use crate::config::{ScoreBetter, UpstreamOrder};
 use crate::preferences::population::Population;
 use crate::preferences::taste::Taste;
+use crate::rules::daypart::Daypart;
 use crate::rules::{PriorAppliesTo, Rules};
 use crate::types::budget::Budget;
 use crate::types::clock::Timestamp;
@@ -47,6 +48,8 @@ pub struct Candidate<'a> {
     pub in_stock: Option<bool>,
     /// Paid for: its position is locked.
     pub sponsored: bool,
+    /// The shopper's history with it must not be told by its place.
+    pub unremembered: bool,
 }
 
 /// All that one ranking depends on.
@@ -64,6 +67,8 @@ pub struct RankRequest<'a> {
     pub rules: &'a Rules,
     /// Event time of the search.
     pub now: Timestamp,
+    /// The part of the day, on the shop's clock or as the caller says; `None` where no rule asks.
+    pub daypart: Option<Daypart>,
     /// Is the upstream's order a ranking at all?
     pub upstream: UpstreamOrder,
     /// Which way the upstream's scores point, where they mean something.

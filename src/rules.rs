@@ -5,6 +5,7 @@
 //! and changes nothing. No I/O here: `reload` reads files and swaps tables.
 
 mod compile;
+pub mod daypart;
 pub mod knowledge;
 mod schema;
 mod schema_merchandising;
@@ -17,6 +18,7 @@ use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
 use crate::types::signal::SignalKind;
+use daypart::Daypart;
 
 /// A rules table as the engine uses it.
 #[derive(Clone, Debug)]
@@ -41,8 +43,19 @@ pub struct Rules {
     pub crowd: Crowd,
     /// Boosts, burials, pins, hides and demotions, in file order.
     pub merchandising: Vec<MerchandisingRule>,
+    /// Where the shop's clock stands.
+    pub time_zone: jiff::tz::TimeZone,
     /// What we know about groceries.
     pub knowledge: Arc<knowledge::Knowledge>,
+}
+
+impl Rules {
+    /// The part of the day, on the shop's clock; `None` where no rule asks for it.
+    pub fn daypart(&self, now: Timestamp) -> Option<Daypart> {
+        let mut rules = self.merchandising.iter();
+        let asked = rules.any(|rule| !rule.when.dayparts.is_empty());
+        asked.then(|| Daypart::at(now, &self.time_zone))
+    }
 }
 
 /// Numbers that decide which kind an interaction is.
@@ -190,6 +203,8 @@ pub struct When {
     pub from: Option<Timestamp>,
     /// Not at or after.
     pub until: Option<Timestamp>,
+    /// Only at these parts of the day; empty = at any.
+    pub dayparts: Vec<Daypart>,
     /// Only for a shopper with at least this affinity for this facet.
     pub shopper: Option<(FacetKey, f32)>,
 }

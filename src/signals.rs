@@ -4,9 +4,9 @@
 //! [`Signal`]s, ready for `preferences::learn`, and where the act happened in which list.
 //!
 //! - [`visitor`] and [`conduct`] tell who looks from programs and from browsers that ask ahead.
-//! - [`recent`] remembers the last lists of a subject, [`cart`] and [`unbought`] its products; [`dwell`] turns
-//!   "the next request came so much later" into time on a product.
-//! - [`dedupe`] drops doubles: real pages send one press as two events.
+//! - [`recent`] remembers a subject's last lists, [`cart`] and [`unbought`] its products; [`dwell`]
+//!   turns "the next request came so much later" into time on a product.
+//! - [`dedupe`] drops doubles, [`told`] what a visit reports itself and traffic shows as well.
 //! - [`derive`] is the one place that knows what each act means, [`contrast`] on what of a product.
 //!
 //! Live traffic and a replayed log run this same code; it reads no clock and is bounded everywhere.
@@ -21,9 +21,11 @@ pub mod dedupe;
 pub mod derive;
 pub mod dwell;
 pub mod recent;
+pub mod told;
 pub mod unbought;
 pub mod visitor;
 
 pub use dedupe::{Dedupe, Source};
 pub use derive::{Counts, Derived, Joined, Shopper, derive};
 pub use recent::{Entered, RecentLists, ShownList};
+pub use told::Told;

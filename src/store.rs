@@ -1,21 +1,35 @@
 //! Floor 4, i/o: what is kept in memory, all of it bounded.
 //!
 //! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
-//! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door. Reads
-//! and writes take short locks that are never held across an await; nothing here waits for a disk or
-//! a network.
+//! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door;
+//! [`consent`] what subjects have said about themselves. Reads and writes take short locks that are
+//! never held across an await; nothing here waits for a disk or a network but a choice that is made.
 
 pub mod catalog;
+pub mod consent;
+pub mod feeds;
 pub mod joins;
 pub mod shoppers;
 
-use parking_lot::RwLock;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
 
 use crate::config;
 use crate::preferences::population::Population;
+use crate::types::clock::Timestamp;
+use crate::types::ids::SubjectKey;
 use crate::wire::KnownHits;
 use catalog::Catalog;
+use consent::Consents;
+use feeds::Feeds;
 use shoppers::Shoppers;
+
+/// Called with each subject that is forgotten.
+type Hook = Box<dyn Fn(SubjectKey) + Send + Sync>;
+
+/// Subjects who may make a choice where nothing is kept of it.
+const UNKEPT_CHOICES_MAX: usize = 100_000;
 
 /// Everything that is remembered.
 pub struct Store {
@@ -25,8 +39,13 @@ pub struct Store {
     pub catalog: Catalog,
     /// Hits as they were last written.
     pub hits: KnownHits,
+    /// Who follows whose profile.
+    pub feeds: Arc<Feeds>,
     /// Priors, base rates, propensities.
     pub population: RwLock<Population>,
+    /// Who may be learned from.
+    pub consents: Consents,
+    forgetters: Mutex<Vec<Hook>>,
 }
 
 impl Store {
@@ -36,7 +55,97 @@ impl Store {
             shoppers: Shoppers::new(settings),
             catalog: Catalog::new(settings.products_max),
             hits: KnownHits::new(settings.hits_bytes_max),
+            feeds: Arc::new(Feeds::new(settings.live_listeners_max)),
             population: RwLock::new(Population::new(settings.products_max)),
+            consents: Consents::in_memory(UNKEPT_CHOICES_MAX),
+            forgetters: Mutex::default(),
         }
+    }
+
+    /// The same with choices that outlive a restart.
+    pub fn with_consents(self, consents: Consents) -> Self {
+        Self { consents, ..self }
+    }
+
+    /// Calls `hook` with each subject that is forgotten from now on: for whoever keeps something of
+    /// subjects elsewhere.
+    pub fn on_forget(&self, hook: impl Fn(SubjectKey) + Send + Sync + 'static) {
+        self.forgetters.lock().push(Box::new(hook));
+    }
+
+    /// Forgets whom a choice says not to know: for after profiles were read back from a disk, where
+    /// those of before the choice may still stand.
+    pub fn keep_to_choices(&self) {
+        for (key, standing) in self.consents.all() {
+            let latest = self.shoppers.profile(key).map(|profile| profile.evidence_at);
+            let latest = latest.map(|at| Timestamp::from_seconds(i64::from(at)));
+            if latest.is_some_and(|at| !standing.admits(at)) {
+                self.forget(key);
+            }
+        }
+    }
+
+    /// Forgets what was learned of a subject, here and wherever a hook knows of. Says nothing about
+    /// what comes later: that is the [`Consents`]' to say.
+    pub fn forget(&self, key: SubjectKey) {
+        self.shoppers.take(key);
+        self.forgetters.lock().iter().for_each(|hook| hook(key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn store() -> Store {
+        Store::new(&config::Store {
+            profiles_max: 100,
+            products_max: 10,
+            products_per_profile_max: 10,
+            facets_per_profile_max: 10,
+            recent_max: 2,
+            hits_bytes_max: 0,
+            orders_max: 2,
+            orders_seconds: 1,
+            doubles_max: 2,
+            live_listeners_max: 1,
+        })
+    }
+
+    fn learned(store: &Store, key: SubjectKey, at_seconds: u32) {
+        let then = Timestamp::from_seconds(i64::from(at_seconds));
+        store.shoppers.learn(key, then, |profile| {
+            (profile.evidence, profile.evidence_at) = (1.0, at_seconds);
+        });
+    }
+
+    #[test]
+    fn a_profile_that_was_read_back_stays_unless_its_subject_chose_otherwise_after_it() {
+        let store = store();
+        let [ann, bob, eve, zoe] = [1, 2, 3, 4].map(|number: u128| SubjectKey(number << 64));
+        let chosen_at = Timestamp::from_seconds(1_000);
+        store.consents.set(ann, chosen_at, |standing| standing.personalization = false).unwrap();
+        store.consents.set(bob, chosen_at, |standing| standing.erase(chosen_at)).unwrap();
+        store.consents.set(eve, chosen_at, |standing| standing.erase(chosen_at)).unwrap();
+        for (key, at) in [(ann, 2_000), (bob, 999), (eve, 1_001), (zoe, 1)] {
+            learned(&store, key, at);
+        }
+        store.keep_to_choices();
+        let kept = [ann, bob, eve, zoe].map(|key| store.shoppers.profile(key).is_some());
+        assert_eq!(kept, [false, false, true, true]);
+    }
+
+    #[test]
+    fn whoever_keeps_something_of_subjects_hears_whom_to_forget() {
+        let store = store();
+        let heard = Arc::<Mutex<Vec<SubjectKey>>>::default();
+        let hears = heard.clone();
+        store.on_forget(move |key| hears.lock().push(key));
+        learned(&store, SubjectKey(7), 1);
+        store.forget(SubjectKey(7));
+        assert!(store.shoppers.profile(SubjectKey(7)).is_none());
+        assert_eq!(*heard.lock(), [SubjectKey(7)]);
     }
 }

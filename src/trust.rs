@@ -9,6 +9,8 @@
 //! Signed text, one value a line, empty where the header is absent:
 //! `v1`, time, method, path with query, user, session, mode, explain.
 
+pub mod token;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -125,8 +127,13 @@ impl Secrets {
             .any(|secret| hmac::verify(&key, token.as_bytes(), secret.tag.as_ref()).is_ok())
     }
 
+    /// Signs with the first of them.
+    pub fn sign(&self, text: &str) -> Option<hmac::Tag> {
+        self.0.first().map(|secret| hmac::sign(&secret.key, text.as_bytes()))
+    }
+
     /// Was `text` signed with one of them?
-    fn signed(&self, text: &str, signature: &[u8]) -> bool {
+    pub fn signed(&self, text: &str, signature: &[u8]) -> bool {
         self.0.iter().any(|secret| hmac::verify(&secret.key, text.as_bytes(), signature).is_ok())
     }
 }
@@ -142,6 +149,10 @@ pub struct Keys {
     pub api: Secrets,
     /// Tokens of operators.
     pub admin: Secrets,
+    /// Keys of our own cookie.
+    pub visits: Secrets,
+    /// What verifies tokens that name a shopper.
+    pub jwt: token::TokenKeys,
 }
 
 /// The token of `Authorization: Bearer …`.

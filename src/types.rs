@@ -10,5 +10,6 @@ pub mod interaction;
 pub mod problem;
 pub mod product;
 pub mod profile;
+pub mod reason;
 pub mod signal;
 pub mod voice;

@@ -31,6 +31,18 @@ impl ApiError {
         }
     }
 
+    /// Nobody has proven to be the user that the request speaks of.
+    pub(super) fn not_this_user() -> Self {
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            code: "not_this_user",
+            message: "expected the user's own token, a trusted peer's X-Leafrank-User, or \
+                      Authorization: Bearer with an operators' token; a user who is only claimed \
+                      does not count here"
+                .into(),
+        }
+    }
+
     /// Only who has an API token may say this.
     pub(super) fn no_token() -> Self {
         Self {
@@ -39,6 +51,20 @@ impl ApiError {
             message: "expected Authorization: Bearer with an API token (trust.api_token_file)"
                 .into(),
         }
+    }
+
+    /// A fault of ours.
+    pub(super) fn no_answer() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "no_answer",
+            message: "a fault of ours; expected an answer".into(),
+        }
+    }
+
+    /// A name that cannot be a user's.
+    pub(super) fn bad_user_id() -> Self {
+        Self::bad_request("bad_user_id", "expected 1 to 256 bytes without control characters")
     }
 
     pub(super) fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
@@ -59,6 +85,9 @@ impl IntoResponse for ApiError {
         let headers = reply.headers_mut();
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         name_us(headers, self.code);
         reply

@@ -47,9 +47,7 @@ fn of(
     headers: &HeaderMap,
     spoken: &Spoken,
 ) -> Result<Json<LivePreferences>, ApiError> {
-    let user = UserId::parse(id).ok_or_else(|| {
-        ApiError::bad_request("bad_user_id", "expected 1 to 256 bytes without control characters")
-    })?;
+    let user = UserId::parse(id).ok_or_else(ApiError::bad_user_id)?;
     if !api.border.speaks_for(&user, headers, spoken) {
         return Err(ApiError::only_claimed());
     }

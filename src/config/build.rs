@@ -8,12 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::{RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream};
+use super::raw::{
+    RawCookie, RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream,
+};
 use super::words::{peer, socket_address};
 use super::{
-    ClientTls, Faults, Health, Identity, Join, LegName, Limits, Listen, ListenAddress, OwnPaths,
-    RulesFile, ServerTls, Settings, Shutdown, Source, Store, Trust, Upstream, UpstreamAddress,
-    build_route, build_weaviate,
+    ClientTls, Consent, Cookie, Faults, Health, Identity, Join, LegName, Limits, Listen,
+    ListenAddress, OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Token, Track,
+    Trust, Upstream, UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -55,8 +57,10 @@ pub(super) fn settings(
             products_per_profile_max: size(raw.store.products_per_profile_max),
             facets_per_profile_max: size(raw.store.facets_per_profile_max),
             recent_max: size(raw.store.recent_max),
+            doubles_max: size(raw.store.doubles_max),
             orders_max: size(raw.store.orders_max),
             orders_seconds: raw.store.orders_seconds,
+            live_listeners_max: raw.store.live_listeners_max,
         },
         shutdown: Shutdown {
             lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),
@@ -201,7 +205,54 @@ fn identity(raw: &RawSettings, files: &Files<'_>, check: &mut Check<'_>) -> Iden
         trusted_only: raw.trusted_only,
         trust_claimed_ids: raw.trust_claimed_ids.unwrap_or(claiming && !raw.trusted_only),
         join: join(&raw.join, files, check),
+        consent: Consent {
+            from: each(&raw.consent.from, &key.key("consent.from"), check, source),
+            denied: raw.consent.denied.clone(),
+            subjects_max: size(raw.consent.subjects_max),
+        },
+        token: token(raw, files, check),
+        cookie: cookie(&raw.cookie, files, check),
     }
+}
+
+/// Longest name of our cookie: each request carries it.
+const COOKIE_NAME_BYTES_MAX: usize = 64;
+
+fn cookie(raw: &RawCookie, files: &Files<'_>, check: &mut Check<'_>) -> Cookie {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fits = |name: &str| name.len() <= COOKIE_NAME_BYTES_MAX && name.chars().all(plain);
+    if !raw.name.as_deref().is_none_or(fits) {
+        let expected = format!("letters, digits, -, _ and ., at most {COOKIE_NAME_BYTES_MAX}");
+        let fault = Fault::new("a name that is none for a cookie of ours", expected);
+        check.fault(&Path::of("identity.cookie.name"), fault);
+    }
+    Cookie {
+        name: raw.name.clone(),
+        key_file: raw.key_file.as_deref().map(|path| files.path(path)),
+        max_age: Duration::from_secs(raw.max_age_days * 86_400),
+    }
+}
+
+fn token(raw: &RawIdentity, files: &Files<'_>, check: &mut Check<'_>) -> Token {
+    let key = Path::of("identity.token");
+    let from = each(&raw.token.from, &key.key("from"), check, |text| match Source::parse(text)? {
+        source @ (Source::Header(_) | Source::Cookie(_)) => Ok(source),
+        _ => Err(Fault::new(format!("found \"{text}\""), "header:NAME or cookie:NAME")),
+    });
+    let token = Token {
+        from,
+        key_file: raw.token.key_file.as_deref().map(|path| files.path(path)),
+        jwks_file: raw.token.jwks_file.as_deref().map(|path| files.path(path)),
+        issuer: raw.token.issuer.clone(),
+        audience: raw.token.audience.clone(),
+        leeway: Duration::from_secs(raw.token.leeway_seconds),
+    };
+    let mut places = raw.user.iter().chain(&raw.session);
+    if token.is_checked() && !places.any(|place| place.starts_with("jwt:")) {
+        let fault = Fault::new("keys for tokens that nobody asks for", "a claim in identity.user");
+        check.fault(&key, fault.suggest("jwt:/sub"));
+    }
+    token
 }
 
 fn join(raw: &RawJoin, files: &Files<'_>, check: &mut Check<'_>) -> Join {
@@ -262,6 +313,11 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         let fault = Fault::new(found, "at most memory_hard_percent");
         check.fault(&key.key("memory_soft_percent"), fault);
     }
+    if raw.track_bytes_max > raw.track_held_bytes_max {
+        let found = format!("found {}", raw.track_bytes_max);
+        let fault = Fault::new(found, "at most track_held_bytes_max");
+        check.fault(&key.key("track_bytes_max"), fault);
+    }
     Limits {
         hold_ms: raw.hold_ms,
         rank_us: raw.rank_us,
@@ -283,6 +339,15 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
         memory_bytes_max: raw.memory_bytes_max,
         memory_soft_percent: raw.memory_soft_percent,
         memory_hard_percent: raw.memory_hard_percent,
+        track: Track {
+            items_max: size(raw.track_items_max),
+            debug_items_max: size(raw.track_debug_items_max),
+            bytes_max: size(raw.track_bytes_max),
+            held_bytes_max: size(raw.track_held_bytes_max),
+            age: Duration::from_secs(raw.track_age_days_max.saturating_mul(86_400)),
+            ahead: Duration::from_secs(raw.track_ahead_seconds_max),
+            join: Duration::from_millis(raw.track_join_ms),
+        },
     }
 }
 

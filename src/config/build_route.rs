@@ -76,15 +76,19 @@ fn route(raw: &RawRoute, mode: Mode, key: &Path, check: &mut Check<'_>) -> Optio
     let path = check.take(&key.key("path"), PathPattern::parse(&raw.path));
     let method = raw.method.as_deref().map(|text| check.take(&key.key("method"), method(text)));
     let mut at = At { path: path.as_ref(), key: key.clone(), check };
-    let kind = match (&raw.search, &raw.event) {
-        (Some(search), None) => Some(at.below("search").search(search, mode)),
-        (None, Some(event)) => Some(at.below("event").event(event)),
-        (None, None) => {
-            at.check.fault(key, Fault::new("neither search nor event", "one of them"));
+    let kind = match (&raw.search, &raw.event, &raw.forget) {
+        (Some(search), None, None) => Some(at.below("search").search(search, mode)),
+        (None, Some(event), None) => Some(at.below("event").event(event)),
+        (None, None, Some(forget)) => {
+            Some(RouteKind::Forget(at.below("forget").sources("user", &forget.user)))
+        }
+        (None, None, None) => {
+            let fault = Fault::new("neither search nor event nor forget", "one of them");
+            at.check.fault(key, fault);
             None
         }
-        (Some(_), Some(_)) => {
-            at.check.fault(key, Fault::new("both search and event", "one of them"));
+        _ => {
+            at.check.fault(key, Fault::new("several of search, event and forget", "one of them"));
             None
         }
     };

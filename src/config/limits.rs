@@ -51,6 +51,27 @@ pub struct Limits {
     pub memory_soft_percent: u64,
     /// Above this share of it new requests get 503.
     pub memory_hard_percent: u64,
+    /// What the track API takes.
+    pub track: Track,
+}
+
+/// What the track API and its dialects take.
+#[derive(Clone, Copy, Debug)]
+pub struct Track {
+    /// Events of one request.
+    pub items_max: usize,
+    /// The same where the request only asks what would happen.
+    pub debug_items_max: usize,
+    /// Bytes of one body.
+    pub bytes_max: usize,
+    /// Bytes of all bodies in memory at a time.
+    pub held_bytes_max: usize,
+    /// How far an event's time may lie back.
+    pub age: Duration,
+    /// How far it may lie ahead.
+    pub ahead: Duration,
+    /// Within this an act that two sources tell is one.
+    pub join: Duration,
 }
 
 /// When a route's own faults switch it off.

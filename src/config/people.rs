@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Source, UpstreamAddress};
 
 /// Who is who.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Identity {
     /// Where the user is named; first that yields one wins.
     pub user: Vec<Source>,
@@ -22,6 +22,58 @@ pub struct Identity {
     pub trust_claimed_ids: bool,
     /// How searches behind the shop find the shopper in front of it.
     pub join: Join,
+    /// Who must not be learned from.
+    pub consent: Consent,
+    /// How tokens that name a shopper are checked.
+    pub token: Token,
+    /// A cookie of ours for those whom nothing else names.
+    pub cookie: Cookie,
+}
+
+/// A cookie of ours for shoppers whom nothing else names.
+#[derive(Clone, Debug, Default)]
+pub struct Cookie {
+    /// Its name; `None`: none is set.
+    pub name: Option<String>,
+    /// What it is signed with; `None` = a key is made under the data directory.
+    pub key_file: Option<PathBuf>,
+    /// How long it counts.
+    pub max_age: Duration,
+}
+
+/// How tokens that name a shopper are checked.
+#[derive(Clone, Debug, Default)]
+pub struct Token {
+    /// Headers and cookies that may hold one; the first that does counts.
+    pub from: Vec<Source>,
+    /// Secrets, or PEM with public keys.
+    pub key_file: Option<PathBuf>,
+    /// A JWK set.
+    pub jwks_file: Option<PathBuf>,
+    /// Who must have issued it.
+    pub issuer: Option<String>,
+    /// For whom it must be.
+    pub audience: Option<String>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+}
+
+impl Token {
+    /// False: what a token claims counts as any claim does.
+    pub fn is_checked(&self) -> bool {
+        self.key_file.is_some() || self.jwks_file.is_some()
+    }
+}
+
+/// How a request says that its shopper must not be learned from, and who has said so for good.
+#[derive(Clone, Debug, Default)]
+pub struct Consent {
+    /// Where it is said; the first place that says anything counts.
+    pub from: Vec<Source>,
+    /// Words there that mean no, whatever their case.
+    pub denied: Vec<String>,
+    /// Subjects whose choice is kept.
+    pub subjects_max: usize,
 }
 
 /// How a search behind the shop that names nobody finds the shopper's own in front of it.

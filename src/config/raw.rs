@@ -175,6 +175,59 @@ section! {
         trust_claimed_ids: Option<bool> = None,
         /// How searches behind the shop find the shopper in front of it.
         join: RawJoin = RawJoin::default(),
+        /// Who must not be learned from.
+        consent: RawConsent = RawConsent::default(),
+        /// How tokens (`jwt:` above) are checked.
+        token: RawToken = RawToken::default(),
+        /// A cookie of ours for shoppers whom nothing else names.
+        cookie: RawCookie = RawCookie::default(),
+    }
+}
+
+section! {
+    /// A signed cookie with a random visit, for shoppers whom nothing else names.
+    RawCookie {
+        /// Its name; null = none is set.
+        #[schemars(length(min = 1))]
+        name: Option<String> = None,
+        /// File with keys to sign with, one a line, the first signs; null = one is made in `data_dir`.
+        key_file: Option<String> = None,
+        /// Days for which it counts.
+        #[schemars(range(min = 1, max = 400))]
+        max_age_days: u64 = 30,
+    }
+}
+
+section! {
+    /// How JSON Web Tokens that name a shopper are checked; without keys they are not.
+    RawToken {
+        /// Where one may be: `header:X`, `cookie:x`; the first that holds one counts.
+        from: Vec<String> = vec!["header:Authorization".into()],
+        /// File with HS256 secrets, one a line, or PEM with RS256 and ES256 public keys; null = none.
+        key_file: Option<String> = None,
+        /// File with a JWK set; null = none.
+        jwks_file: Option<String> = None,
+        /// The `iss` that a token must have; null = any.
+        issuer: Option<String> = None,
+        /// An `aud` that a token must have; null = any.
+        audience: Option<String> = None,
+        /// Seconds that clocks may be apart.
+        #[schemars(range(min = 0, max = 600))]
+        leeway_seconds: u64 = 30,
+    }
+}
+
+section! {
+    /// How a request says that its shopper must not be learned from; `Sec-GPC: 1` says so anyway.
+    RawConsent {
+        /// Where it is said: `header:X`, `cookie:x`, `body:/x`, `query:x`; the first that is there.
+        from: Vec<String> = vec!["header:X-Personalization".into()],
+        /// Words there that mean no.
+        denied: Vec<String> =
+            ["0", "false", "no", "off", "denied"].map(str::to_owned).to_vec(),
+        /// Subjects whose own choice (opted out, erased, sensitive tastes) is kept.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        subjects_max: u64 = 100_000,
     }
 }
 
@@ -278,6 +331,27 @@ section! {
         /// Above this share of the memory new requests get 503.
         #[schemars(range(min = 1, max = 100))]
         memory_hard_percent: u64 = 95,
+        /// Events of one request to the track API; one more and the request gets 413.
+        #[schemars(range(min = 1, max = 100_000))]
+        track_items_max: u64 = 1_000,
+        /// Events of one such request with `?debug=1`.
+        #[schemars(range(min = 1, max = 10_000))]
+        track_debug_items_max: u64 = 100,
+        /// Bodies of such requests above so many bytes get 413.
+        #[schemars(range(min = 1024, max = 1_073_741_824))]
+        track_bytes_max: u64 = 2_097_152,
+        /// Bytes of such bodies in memory at a time; past it they get 503.
+        #[schemars(range(min = 1024, max = 17_179_869_184_u64))]
+        track_held_bytes_max: u64 = 33_554_432,
+        /// Days by which an event's time may lie back.
+        #[schemars(range(min = 1, max = 36_500))]
+        track_age_days_max: u64 = 30,
+        /// Seconds by which an event's time may lie ahead of our clock.
+        #[schemars(range(min = 0, max = 86_400))]
+        track_ahead_seconds_max: u64 = 300,
+        /// Milliseconds within which an act that traffic shows and the track API reports is one.
+        #[schemars(range(min = 0, max = 3_600_000))]
+        track_join_ms: u64 = 10_000,
     }
 }
 
@@ -333,12 +407,18 @@ section! {
         /// Shoppers whose last lists are remembered.
         #[schemars(range(min = 1, max = 10_000_000))]
         recent_max: u64 = 100_000,
+        /// Acts, and ids of events, that are remembered to know a double.
+        #[schemars(range(min = 0, max = 100_000_000))]
+        doubles_max: u64 = 65_536,
         /// Widened searches whose order is remembered for their further pages.
         #[schemars(range(min = 1, max = 10_000_000))]
         orders_max: u64 = 10_000,
         /// Seconds for which it is.
         #[schemars(range(min = 1, max = 86_400))]
         orders_seconds: u64 = 300,
+        /// Who may follow profiles live at a time.
+        #[schemars(range(min = 0, max = 100_000))]
+        live_listeners_max: usize = 256,
     }
 }
 

@@ -18,7 +18,7 @@ section! {
 }
 
 section! {
-    /// One kind of request; `search` or `event` says what it does.
+    /// One kind of request; `search`, `event` or `forget` says what it does.
     #[schemars(extend("required" = ["name", "path"]))]
     RawRoute {
         /// Its name in metrics and logs; unique.
@@ -37,6 +37,16 @@ section! {
         search: Option<RawSearch> = None,
         /// It says what the shopper did.
         event: Option<RawEvent> = None,
+        /// Once the shop has taken it, what is known of the shopper is forgotten.
+        forget: Option<RawForget> = None,
+    }
+}
+
+section! {
+    /// A request by which the shop forgets a shopper, and so do we.
+    RawForget {
+        /// Where the user is named; none = as everywhere.
+        user: Vec<String> = Vec::new(),
     }
 }
 

@@ -18,8 +18,9 @@ pub enum Source {
     Query(String),
     /// `path:sku`, a `{sku}` segment of the route's path.
     Path(String),
-    /// `jwt:sub`, a claim of the token in `Authorization: Bearer …`. Its signature is not checked.
-    Jwt(String),
+    /// `jwt:sub` or `jwt:/realm/user`, a claim of the request's token; checked where
+    /// `identity.token` has keys.
+    Jwt(Pointer),
     /// `baggage:user.id`, a member of W3C baggage.
     Baggage(String),
     /// `tenant`: the tenant that a Weaviate search names.
@@ -59,7 +60,8 @@ pub enum Segment {
 impl Route {
     /// True when something that the route or `identity` looks for may be in the request's body.
     pub fn reads_body(&self, identity: &Identity) -> bool {
-        let mut places = identity.user.iter().chain(&identity.session);
+        let mut places =
+            identity.user.iter().chain(&identity.session).chain(&identity.consent.from);
         places.any(Source::needs_body)
             || match &self.kind {
                 RouteKind::Search(search) if search.wire != Wire::Json => true,
@@ -68,6 +70,7 @@ impl Route {
                     search.window_size > 0
                         || search.query.iter().chain(sort).any(Source::needs_body)
                 }
+                RouteKind::Forget(user) => user.iter().any(Source::needs_body),
                 RouteKind::Event(event) => {
                     let places = [
                         &event.kind_from,
@@ -91,6 +94,8 @@ pub enum RouteKind {
     Search(Box<SearchRoute>),
     /// Says what the shopper did.
     Event(Box<EventRoute>),
+    /// Makes the shop forget a shopper: where it names the user; none = as everywhere.
+    Forget(Vec<Source>),
 }
 
 /// A route that answers with hits.

@@ -25,6 +25,18 @@ pub struct Ask<'a> {
     pub body: &'a [u8],
     /// The one tenant that its Weaviate searches name.
     pub tenant: Option<&'a str>,
+    /// What its token claims.
+    pub claims: Claims<'a>,
+}
+
+/// What a request's token claims.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Claims<'a> {
+    /// Tokens are not checked here: what the bearer's claims counts as any claim does.
+    #[default]
+    Unchecked,
+    /// The claims of a token that was checked, as JSON; `None`: there is no good one.
+    Checked(Option<&'a str>),
 }
 
 impl Source {
@@ -38,7 +50,12 @@ impl Source {
             Self::Path(name) => {
                 Cow::Borrowed(ask.named.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())?)
             }
-            Self::Jwt(claim) => Cow::Owned(claimed(ask.headers, claim)?),
+            Self::Jwt(claim) => Cow::Owned(match ask.claims {
+                Claims::Unchecked => claimed(ask.headers, claim)?,
+                Claims::Checked(claims) => {
+                    wire::lookup_text(claims?.as_bytes(), claim)?.into_owned()
+                }
+            }),
             Self::Baggage(key) => baggage(ask.headers, key)?,
             Self::Tenant => Cow::Borrowed(ask.tenant?),
         };
@@ -47,6 +64,11 @@ impl Source {
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         };
         (!kept.is_empty()).then_some(kept)
+    }
+
+    /// True for a place whose word is proven, not only claimed.
+    pub fn is_proven(&self, ask: &Ask<'_>) -> bool {
+        matches!((self, ask.claims), (Self::Jwt(_), Claims::Checked(_)))
     }
 
     /// True when the word can only be found in a body.
@@ -76,7 +98,7 @@ fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// A claim of the bearer's JSON Web Token (RFC 7519): text, a number or a boolean.
-fn claimed(headers: &HeaderMap, claim: &str) -> Option<String> {
+fn claimed(headers: &HeaderMap, claim: &Pointer) -> Option<String> {
     let said = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = said.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("bearer") {
@@ -84,8 +106,7 @@ fn claimed(headers: &HeaderMap, claim: &str) -> Option<String> {
     }
     let payload = token.trim().split('.').nth(1)?;
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
-    let claim = Pointer(vec![claim.to_owned()]);
-    wire::lookup_text(&payload, &claim).map(Cow::into_owned)
+    wire::lookup_text(&payload, claim).map(Cow::into_owned)
 }
 
 /// A member of W3C baggage: `key=value;property,key=value`.
@@ -141,7 +162,8 @@ mod tests {
 
     fn read(source: Source, headers: &HeaderMap, query: &str) -> Option<String> {
         let named = [("sku", "A1".to_owned())];
-        let ask = Ask { headers, query, named: &named, body: b"", tenant: Some("shop-7") };
+        let (tenant, claims) = (Some("shop-7"), Claims::Unchecked);
+        let ask = Ask { headers, query, named: &named, body: b"", tenant, claims };
         source.read(&ask).map(Cow::into_owned)
     }
 
@@ -164,12 +186,14 @@ mod tests {
         let read_claim = |authorization: &str, claim: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-            read(Source::Jwt(claim.into()), &headers, "")
+            read(Source::parse(&format!("jwt:{claim}")).ok()?, &headers, "")
         };
-        let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"u1","https://shop/visit":7,"aud":["a"]}"#);
+        let payload = URL_SAFE_NO_PAD
+            .encode(r#"{"sub":"u1","https://shop/visit":7,"aud":["a"],"realm":{"user":"u2"}}"#);
         let token = format!("Bearer e30.{payload}.signature");
         assert_eq!(read_claim(&token, "sub").as_deref(), Some("u1"));
         assert_eq!(read_claim(&token, "https://shop/visit").as_deref(), Some("7"));
+        assert_eq!(read_claim(&token, "/realm/user").as_deref(), Some("u2"));
         for nothing in ["aud", "none", ""] {
             assert_eq!(read_claim(&token, nothing), None, "{nothing}");
         }

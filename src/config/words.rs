@@ -104,7 +104,7 @@ fn host_and_port(text: &str, default_port: Option<u16>) -> Option<(String, u16)>
 }
 
 impl Source {
-    /// Reads `header:X-User-ID`, `cookie:sid`, `body:/user_id`, `query:q`, `path:sku`, `jwt:sub`,
+    /// Reads `header:X-User-ID`, `cookie:sid`, `body:/user_id`, `query:q`, `path:sku`, `jwt:/sub`,
     /// `baggage:user.id` or `tenant`.
     ///
     /// # Errors
@@ -138,7 +138,8 @@ impl Source {
             "body" => pointer(name).map(Self::Body),
             "query" => Ok(Self::Query(name.to_owned())),
             "path" => Ok(Self::Path(name.to_owned())),
-            "jwt" => Ok(Self::Jwt(name.to_owned())),
+            "jwt" if name.starts_with('/') => pointer(name).map(Self::Jwt),
+            "jwt" => Ok(Self::Jwt(Pointer(vec![name.to_owned()]))),
             "baggage" => Ok(Self::Baggage(name.to_owned())),
             _ => Err(Fault::not_one_of(found(text), kind, &KINDS)),
         }

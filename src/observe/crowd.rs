@@ -110,7 +110,8 @@ impl Observer {
             return self.unheard("network_spent");
         }
         for (signal, facts) in known.iter().filter(says) {
-            if let Some(facts) = facts {
+            // What one shopper allowed tells nothing of the others.
+            if let Some(facts) = facts.as_ref().filter(|facts| !facts.sensitive) {
                 population.record_evidence(facts, weight_of(signal, &rules), true);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! In: a request as the routes read it, and for product pages the reply. Out: interactions, and
 //! facts about products that the catalogue does not know yet. A request that names no product, or
-//! whose kind is unknown, teaches nothing and is counted.
+//! whose kind is unknown, teaches nothing and is counted. Or: whom the shop was made to forget.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::config::{EventRoute, Source as Place};
 use crate::identity::Identity;
 use crate::route::Matched;
 use crate::signals::Source;
-use crate::types::ids::ProductId;
+use crate::types::ids::{ProductId, Subject, UserId};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer, Words};
 
@@ -22,6 +22,15 @@ use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer, Words};
 const LINES_MAX: usize = 500;
 /// Most units one line may speak of.
 const QUANTITY_MAX: f32 = 10_000.0;
+
+/// What a route is good for here.
+#[derive(Clone)]
+pub(super) enum Plan {
+    /// Its requests say what the shopper did.
+    Learn(Arc<EventPlan>),
+    /// By it the shop forgets a shopper: where the user is named.
+    Forget(Vec<Place>),
+}
 
 /// An event route, ready to be used.
 pub(super) struct EventPlan {
@@ -37,11 +46,11 @@ struct Described {
     plan: HitPlan,
 }
 
-/// What one request says, to be learned when the shop has taken it.
+/// What one request says, to be done when the shop has taken it.
 pub struct Event {
-    plan: Arc<EventPlan>,
     actor: Actor,
-    interactions: Vec<Interaction>,
+    /// What is to be learned; `None`: the shopper is to be forgotten.
+    lesson: Option<(Arc<EventPlan>, Vec<Interaction>)>,
 }
 
 impl EventPlan {
@@ -87,7 +96,7 @@ impl Described {
 impl Event {
     /// True when the reply describes the product.
     pub fn reads_reply(&self) -> bool {
-        self.plan.page.is_some()
+        self.lesson.as_ref().is_some_and(|(plan, _)| plan.page.is_some())
     }
 }
 
@@ -99,7 +108,10 @@ impl Observer {
         ask: &Ask<'_>,
         identity: &Identity,
     ) -> Option<Event> {
-        let plan = self.plans.get(matched.index)?.clone()?;
+        let plan = match self.plans.get(matched.index)?.clone()? {
+            Plan::Learn(plan) => plan,
+            Plan::Forget(places) => return self.forgetting(&places, ask, identity),
+        };
         if identity.opted_out {
             self.dropped("opted_out", 1);
             return None;
@@ -132,17 +144,32 @@ impl Observer {
             return None;
         }
         let actor = Actor { shopper: subject.key(), voice: identity.voice };
-        Some(Event { plan, actor, interactions })
+        Some(Event { actor, lesson: Some((plan, interactions)) })
     }
 
-    /// Learns what the shop has taken; `page` is the reply's body, if it was kept.
-    pub fn learn(&self, mut event: Event, page: Option<&[u8]>) {
+    /// Whom the request makes the shop forget.
+    fn forgetting(&self, places: &[Place], ask: &Ask<'_>, identity: &Identity) -> Option<Event> {
+        let user =
+            first(
+                places,
+                ask,
+                |word| {
+                    if self.means_nobody(word) { None } else { UserId::parse(word) }
+                },
+            );
+        let subject = user.map(Subject::User).or_else(|| identity.subject())?;
+        Some(Event { actor: Actor { shopper: subject.key(), voice: identity.voice }, lesson: None })
+    }
+
+    /// Learns what the shop has taken, or forgets whom it has forgotten; `page` is the reply's body, if it was kept.
+    pub fn learn(&self, event: Event, page: Option<&[u8]>) {
+        let Event { actor, lesson } = event;
+        let Some((plan, mut interactions)) = lesson else { return self.forget(actor.shopper) };
         if let (Some(described), Some(page), Some(interaction)) =
-            (&event.plan.page, page, event.interactions.first_mut())
+            (&plan.page, page, interactions.first_mut())
         {
             self.describe_page(described, page, &mut interaction.product);
         }
-        let Event { plan, actor, mut interactions } = event;
         self.by_cart(&plan, actor, &mut interactions);
         self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
     }

@@ -72,7 +72,8 @@ impl Shop {
         let matched = route::classify(&self.settings.routes, &method, path).unwrap();
         let headers = HeaderMap::new();
         let (named, body) = (&matched.named, body.as_bytes());
-        let ask = Ask { headers: &headers, query: "", named, body, tenant: None };
+        let claims = Default::default();
+        let ask = Ask { headers: &headers, query: "", named, body, tenant: None, claims };
         if let Some(event) = self.observer.prepare(&matched, &ask, &identity) {
             self.observer.learn(event, None);
         }

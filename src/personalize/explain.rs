@@ -8,6 +8,7 @@ use super::ranked::Pass;
 use super::{Personalizer, Search};
 use crate::rank::explain::{Contribution, Names, Part, explain, reason};
 use crate::rank::{RankRequest, Ranking};
+use crate::rules::knowledge::messages::ENGLISH;
 use crate::types::budget::Budget;
 use crate::wire::HitList;
 
@@ -51,7 +52,7 @@ impl Personalizer {
         let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
         let rules = self.rules.load();
         let reply = search.read(body, &self.store.hits)?;
-        let pass = Pass { rules: &rules, budget: &budget, explain: true };
+        let pass = Pass { rules: &rules, budget: &budget, moment: None, explain: Some(ENGLISH) };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         if lists.is_empty() {
             return Err(FailOpen::Unmoved);
@@ -59,15 +60,19 @@ impl Personalizer {
         Ok(lists.swap_remove(0).explained)
     }
 
-    /// One list's hits in their new order, each with its parts and its reason.
+    /// One list's hits in their new order, each with its parts and its reason. What is sensitive has
+    /// no name unless the shopper allowed it.
     pub(super) fn explained(
         &self,
         list: &HitList<'_>,
         request: &RankRequest<'_>,
         ranking: &Ranking,
+        (language, allowed): (&str, bool),
     ) -> Vec<Explained> {
-        let catalog = &self.store.catalog;
-        let names = Names { facet: &|facet| catalog.name(facet), product: &|key| catalog.get(key) };
+        let names = Names {
+            facet: &|facet| self.facet_name(facet, request.rules, allowed),
+            product: &|key| self.product_told(key, allowed),
+        };
         let explained = ranking.order.iter().enumerate().filter_map(|(is, old)| {
             let was = *old as usize;
             let hit = list.hits.get(was)?;
@@ -79,7 +84,8 @@ impl Personalizer {
                 is,
                 score: ranking.scores.get(was).map_or(0.0, |terms| terms.total()),
                 parts: parts.into_iter().map(|part| named(part, request, &names)).collect(),
-                reason: reason(request, ranking, was, &names),
+                reason: reason(request, ranking, was, &names)
+                    .and_then(|reason| request.rules.knowledge.messages().say(&reason, language)),
             })
         });
         explained.collect()

@@ -72,7 +72,7 @@ pub(super) fn joins(settings: &Settings, clock: &Arc<dyn Clock>) -> Option<Arc<J
     let join = &settings.identity.join;
     let wires = settings.routes.iter().filter_map(|route| match &route.kind {
         RouteKind::Search(search) => Some(search.wire == Wire::Json),
-        RouteKind::Event(_) => None,
+        RouteKind::Event(_) | RouteKind::Forget(_) => None,
     });
     let (front, back): (Vec<bool>, Vec<bool>) = wires.partition(|front| *front);
     let tells = !front.is_empty() && !join.tell.is_empty();
@@ -203,7 +203,7 @@ impl Personalizer {
 fn wire(matched: &Matched<'_>) -> Option<Wire> {
     match &matched.route.kind {
         RouteKind::Search(search) => Some(search.wire),
-        RouteKind::Event(_) => None,
+        RouteKind::Event(_) | RouteKind::Forget(_) => None,
     }
 }
 
@@ -266,8 +266,14 @@ mod tests {
     ) -> Search {
         let matched = route::classify(&settings.routes, &http::Method::POST, path).unwrap();
         let headers = HeaderMap::new();
-        let ask =
-            Ask { headers: &headers, query: "", named: &[], body: body.as_bytes(), tenant: None };
+        let ask = Ask {
+            headers: &headers,
+            query: "",
+            named: &[],
+            body: body.as_bytes(),
+            tenant: None,
+            claims: Default::default(),
+        };
         personalizer.searches(&matched, path, &ask, &mut asked);
         let (identity, role) = personalizer.join(&matched, &ask, &asked, identity);
         let search = personalizer.prepare(&matched, &ask, &identity, &asked).unwrap();
@@ -328,6 +334,7 @@ mod tests {
             named: &[],
             body: FRONT.1.as_bytes(),
             tenant: None,
+            claims: Default::default(),
         };
         let asked = Asked::default();
         let one = told.0.prepare(&matched, &ask, &ann(), &asked).unwrap();

@@ -89,7 +89,14 @@ mod tests {
         ];
         is_chosen(
             &sort,
-            &Ask { headers: &headers, query, named: &[], body: body.as_bytes(), tenant: None },
+            &Ask {
+                headers: &headers,
+                query,
+                named: &[],
+                body: body.as_bytes(),
+                tenant: None,
+                claims: Default::default(),
+            },
         )
     }
 

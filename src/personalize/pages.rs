@@ -201,7 +201,8 @@ mod tests {
         let route = SearchRoute { paging, ..SearchRoute::for_tests(30) };
         let headers = HeaderMap::new();
         let text = text.as_bytes();
-        let ask = Ask { headers: &headers, query: url, named: &[], body: text, tenant: None };
+        let (named, claims) = (&[], Default::default());
+        let ask = Ask { headers: &headers, query: url, named, body: text, tenant: None, claims };
         let paged = Paged::read(&route, &ask).unwrap()?;
         let wide = String::from_utf8(paged.body(&ask).unwrap()).unwrap();
         Some((paged.page, wide, paged.query(&ask)))

@@ -12,6 +12,7 @@ use super::explain::Explained;
 use super::fail_open::FailOpen;
 use super::frozen::{Order, as_frozen};
 use super::funnel::Seen;
+use super::question::Moment;
 use super::{Looked, Personalizer, Reranked, Search, annotate};
 use crate::config::{Mode, Wire};
 use crate::rank::{Candidate, Muted, QueryView, RankRequest, Ranking, rank};
@@ -63,7 +64,10 @@ impl Cut {
 pub(super) struct Pass<'a> {
     pub(super) rules: &'a Rules,
     pub(super) budget: &'a Budget<'a>,
-    pub(super) explain: bool,
+    /// What the caller says of the shopper's moment, where somebody asks for it.
+    pub(super) moment: Option<&'a Moment>,
+    /// The language in which reasons are wanted, where they are.
+    pub(super) explain: Option<&'a str>,
 }
 
 impl<'r, 'a> Ranked<'r, 'a> {
@@ -79,7 +83,12 @@ impl<'r, 'a> Ranked<'r, 'a> {
         self.page.as_ref().map_or_else(|| self.ranking.moved(), |page| page.moved)
     }
 
-    fn shown(&self, personalizer: &Personalizer, search: &Search, natural: bool) -> ShownList {
+    pub(super) fn shown(
+        &self,
+        personalizer: &Personalizer,
+        search: &Search,
+        natural: bool,
+    ) -> ShownList {
         let Move { order, keep, .. } = self.movement();
         let keys = order
             .iter()
@@ -170,7 +179,12 @@ impl Personalizer {
         if search.rests_on_moved() {
             return Ok(self.left_as_moved(search, &reply, &rules));
         }
-        let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+        let pass = Pass {
+            rules: &rules,
+            budget: &budget,
+            moment: None,
+            explain: self.language_of(search),
+        };
         let mut lists = self.rank_lists(search, &reply, &pass)?;
         let moved: usize = lists.iter().map(Ranked::moved).sum();
         let stays =
@@ -219,7 +233,12 @@ impl Personalizer {
         };
         if search.mode == Mode::Shadow && search.shopper.is_some() {
             let budget = Budget::start(self.clock.as_ref(), self.settings.limits.rank_us);
-            let pass = Pass { rules: &rules, budget: &budget, explain: self.is_followed(search) };
+            let pass = Pass {
+                rules: &rules,
+                budget: &budget,
+                moment: None,
+                explain: self.language_of(search),
+            };
             let mut lists = self.rank_lists(search, &reply, &pass)?;
             looked.spent_us = budget.spent_us();
             looked.moved = lists.iter().map(|one| one.ranking.moved()).sum();
@@ -244,27 +263,37 @@ impl Personalizer {
         reply: &'r Reply<'a>,
         pass: &Pass<'_>,
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
-        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let profile = match pass.moment {
+            Some(moment) => moment.profile.clone(),
+            None => search.shopper.and_then(|key| self.store.shoppers.profile(key)),
+        };
+        let allowed = search.shopper.is_some_and(|key| self.store.consents.of(key).sensitive);
+        let now = self.clock.now();
+        let said = pass.moment.and_then(|moment| moment.daypart);
+        let daypart = said.or_else(|| pass.rules.daypart(now));
         let population = self.store.population.read();
         let mut lists = Vec::with_capacity(reply.lists.len());
         for list in &reply.lists {
             let query = self.read_query(search.query_of(list), pass.rules);
             let facts = self.facts_of(list, pass.rules);
-            let candidates: Vec<_> = list.hits.iter().zip(&facts).map(candidate).collect();
+            let candidates = list.hits.iter().zip(&facts);
+            let candidates: Vec<_> =
+                candidates.map(|(hit, facts)| candidate(hit, facts, allowed)).collect();
             let request = RankRequest {
                 query: &query,
                 candidates: &candidates,
                 profile: profile.as_deref(),
                 population: &population,
                 rules: pass.rules,
-                now: self.clock.now(),
+                now,
+                daypart,
                 upstream: search.plan.route.upstream,
                 score_better: search.plan.route.score_better,
             };
             let ranking = rank(&request, pass.budget).map_err(|_| FailOpen::RankSpent)?;
             let explained = match pass.explain {
-                true => self.explained(list, &request, &ranking),
-                false => Vec::new(),
+                Some(language) => self.explained(list, &request, &ranking, (language, allowed)),
+                None => Vec::new(),
             };
             let page = self.page(search, list, &facts, &ranking);
             lists.push(Ranked { list, facts, ranking, page, explained });
@@ -315,13 +344,14 @@ impl Personalizer {
     }
 }
 
-fn candidate<'a>((hit, facts): (&HitView<'_>, &'a Arc<ProductFacts>)) -> Candidate<'a> {
+fn candidate<'a>(hit: &HitView<'_>, facts: &'a ProductFacts, allowed: bool) -> Candidate<'a> {
     Candidate {
         facts,
         score: hit.score,
         price: hit.price,
         in_stock: hit.in_stock,
         sponsored: hit.sponsored,
+        unremembered: facts.sensitive && !allowed,
     }
 }
 

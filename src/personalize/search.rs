@@ -22,7 +22,6 @@ use crate::identity::Identity;
 use crate::route::Matched;
 use crate::rules::{PriorAppliesTo, Rules};
 use crate::types::ids::{QueryId, Subject, SubjectKey, UserId};
-use crate::types::voice::Voice;
 
 /// What will be done with a search's reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +47,6 @@ pub struct Asked {
     pub barred: Option<FailOpen>,
     /// What is asked of Weaviate; `None` where the route is another's.
     pub searches: Option<Arc<Searches>>,
-    /// How far the request may teach.
-    pub voice: Voice,
 }
 
 /// What an order depends on: shopper, profile, rules and this life of the process, as one number.
@@ -161,12 +158,16 @@ impl Search {
     }
 }
 
-impl Personalizer {
-    /// A search for `user` on the first search route, as if it had been asked for.
-    pub fn search_of(&self, user: UserId, query: &str, asked: Asked) -> Option<Search> {
-        let plan = self.plans.iter().flatten().next()?.clone();
-        Some(Search {
-            shopper: Some(Subject::User(user).key()),
+impl Search {
+    /// One that is asked of us: ranked whatever the route's mode, as nothing is applied to traffic.
+    pub(super) fn asked(
+        plan: Arc<SearchPlan>,
+        shopper: Option<SubjectKey>,
+        query: &str,
+        id: QueryId,
+    ) -> Self {
+        Self {
+            shopper,
             query: Arc::from(query),
             searches: None,
             role: Role::Alone,
@@ -174,13 +175,23 @@ impl Personalizer {
             rewritten_query: None,
             treatment: Treatment::Rank,
             known: true,
-            heard: false,
-            explained: asked.explain,
-            mode: asked.mode.unwrap_or(plan.route.mode),
-            id: QueryId(0),
+            heard: true,
+            explained: false,
+            mode: plan.route.mode,
+            id,
             tag: Tag::default(),
             plan,
-        })
+        }
+    }
+}
+
+impl Personalizer {
+    /// A search for `user` on the first search route, as if it had been asked for.
+    pub fn search_of(&self, user: UserId, query: &str, asked: Asked) -> Option<Search> {
+        let plan = self.plans.iter().flatten().next()?.clone();
+        let mode = asked.mode.unwrap_or(plan.route.mode);
+        let search = Search::asked(plan, Some(Subject::User(user).key()), query, QueryId(0));
+        Some(Search { mode, explained: asked.explain, ..search })
     }
 
     /// Reads what a request asks of Weaviate; one that cannot be read is barred.

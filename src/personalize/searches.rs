@@ -334,7 +334,14 @@ mod tests {
 
     fn read(route: &SearchRoute, path: &str, body: &[u8]) -> (Option<Searches>, Option<String>) {
         let headers = HeaderMap::new();
-        let ask = Ask { headers: &headers, query: "", named: &[], body, tenant: None };
+        let ask = Ask {
+            headers: &headers,
+            query: "",
+            named: &[],
+            body,
+            tenant: None,
+            claims: Default::default(),
+        };
         let searches = Searches::of(route, path, &ask).unwrap();
         let wide = searches.as_ref().and_then(|searches| searches.rewritten(&ask).unwrap());
         (searches, wide.map(|body| String::from_utf8(body).unwrap()))

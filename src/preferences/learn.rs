@@ -25,6 +25,9 @@ pub const PRICE_WEIGHT_MAX: f32 = 20.0;
 /// Evidence below this is rounding left over from a signal that was taken back.
 const EVIDENCE_MIN: f32 = 1.0e-5;
 
+/// Price levels remembered a profile.
+pub const PRICES_MAX: usize = 64;
+
 /// How many entries one profile may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {

@@ -69,6 +69,7 @@ pub(crate) fn rules_for_tests() -> Rules {
             bot_agents: vec!["bot".into(), "spider".into()],
         },
         merchandising: Vec::new(),
+        time_zone: jiff::tz::TimeZone::UTC,
         knowledge: crate::rules::knowledge::Knowledge::shipped(),
     }
 }
@@ -101,5 +102,6 @@ pub(crate) fn branded(
         category: Some(FacetKey::of(Axis::Category, &path)),
         price: Some(4.0),
         terms: knowledge::words(&format!("{name} {path}")).into(),
+        sensitive: false,
     }
 }

@@ -23,11 +23,11 @@ use super::framing::{self, Hop};
 use super::idle::Activity;
 use super::shield::shielded;
 use super::sniff::Seen;
-use super::{grpc, own, peek, respond, trace};
+use super::{grpc, own, peek, respond, trace, visit};
 use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
-use crate::config::{Limits, Settings};
+use crate::config::{Limits, RouteKind, Settings};
 use crate::identity::{self, Identity};
 use crate::observe::{Event, Observer};
 use crate::personalize::breaker::Breaker;
@@ -149,9 +149,11 @@ impl Pipeline {
         &self,
         head: Box<Parts>,
         body: Incoming,
-        Caller { hop, spoken }: Caller,
+        caller: Caller,
         matched: &Matched<'_>,
     ) -> Response<ReplyBody> {
+        let Caller { hop, spoken } = &caller;
+        let hop = *hop;
         let breaker = self.personalizer.breaker(matched.index);
         let barred = self.barred(&breaker, &head.headers);
         let reads = barred.is_none() && matched.route.reads_body(&self.settings.identity);
@@ -160,7 +162,9 @@ impl Pipeline {
         if self.personalizer.is_sought(matched) {
             trace::ensure(&mut outgoing.head.headers);
         }
+        let bearer = self.border.bearer(&outgoing.head.headers);
         let ask = Ask {
+            claims: bearer.claims(),
             headers: &outgoing.head.headers,
             query: outgoing.head.uri.query().unwrap_or(""),
             named: &matched.named,
@@ -173,21 +177,26 @@ impl Pipeline {
             unread: reads && kept.is_none(),
             barred,
             searches: None,
-            voice: self.observer.voice(ask.headers, hop.peer, spoken.names_somebody()),
         };
         let path = outgoing.head.uri.path();
         let purpose = shielded(&breaker, (), || {
             self.personalizer.searches(matched, path, &ask, &mut asked);
-            Ok(self.understand(matched, &ask, &spoken, &asked))
+            Ok(self.understand(matched, &ask, &caller, &asked))
         });
+        let (purpose, cookie) = match purpose {
+            Ok((purpose, cookie)) => (Ok(purpose), cookie),
+            Err(()) => (Err(()), None),
+        };
         let repeat = if matched.route.read { Repeat::Once } else { Repeat::Never };
-        match purpose {
+        let mut reply = match purpose {
             Ok(Purpose::Search(search)) => self.search(search, outgoing, hop, repeat).await,
             Ok(Purpose::Event(event)) => {
                 self.event(Lesson { event, breaker }, outgoing, hop, repeat).await
             }
             Err(()) => self.event(Lesson { event: None, breaker }, outgoing, hop, repeat).await,
-        }
+        };
+        visit::given(reply.headers_mut(), cookie);
+        reply
     }
 
     /// Why nothing of ours may run for a request of this route.
@@ -202,32 +211,43 @@ impl Pipeline {
         breaker.is_tripped().then_some(FailOpen::Tripped)
     }
 
-    /// Who asks, and what the request is for.
+    /// Does a token that was checked name the user of an act?
+    fn is_proven(&self, matched: &Matched<'_>, ask: &Ask<'_>, identity: &Identity) -> bool {
+        matches!(matched.route.kind, RouteKind::Event(_))
+            && identity.user.is_some()
+            && identity::proven(&self.settings.identity, ask).user == identity.user
+    }
+
+    /// Who asks, and what the request is for; and the cookie of a visit that begins with it.
     fn understand(
         &self,
         matched: &Matched<'_>,
         ask: &Ask<'_>,
-        spoken: &Spoken,
+        Caller { hop, spoken }: &Caller,
         asked: &Asked,
-    ) -> Purpose {
+    ) -> (Purpose, Option<HeaderValue>) {
         let ask = &Ask { tenant: asked.searches.as_ref().and_then(|all| all.tenant()), ..*ask };
         let identity = identity::resolve(&self.settings.identity, ask);
-        let identity = Identity {
-            voice: asked.voice,
-            ..identity.vouched(spoken.user.as_ref(), spoken.session.as_ref())
-        };
+        let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+        let mut identity = self.observer.standing(identity);
+        let proven = spoken.names_somebody() || self.is_proven(matched, ask, &identity);
+        identity.voice = self.observer.voice(ask.headers, hop.peer, proven);
+        let mut cookie = None;
         if asked.barred.is_none() {
+            cookie = self.visit(matched, ask, &mut identity, hop.secure);
             self.observer.arrived(&identity);
         }
         let (identity, role) = self.personalizer.join(matched, ask, asked, identity);
-        match self.personalizer.prepare(matched, ask, &identity, asked) {
+        let identity = self.observer.standing(identity);
+        let purpose = match self.personalizer.prepare(matched, ask, &identity, asked) {
             Some(search) => {
                 let search = self.personalizer.seat(search, role, ask, (asked, &identity));
                 Purpose::Search(Box::new(search))
             }
             None if asked.barred.is_some() => Purpose::Event(None),
             None => Purpose::Event(self.observer.prepare(matched, ask, &identity)),
-        }
+        };
+        (purpose, cookie)
     }
 
     /// A refusal of ours, counted.

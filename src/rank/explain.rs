@@ -1,13 +1,14 @@
 //! Why a hit stands where it stands.
 //!
 //! In: a request, the ranking that came of it, an old position. Out: the score taken apart into named
-//! parts that add up to it, and one true sentence for a shopper. The parts come from the numbers the
+//! parts that add up to it, and the one reason that a shopper is told. The parts come from the numbers the
 //! order was made by; the facet term, kept as one number an axis, is divided among the facets in
 //! proportion to what each put in.
 //!
 //! Runs off the request's path, after the ranking; looks names up through closures, as profiles keep
 //! none. A part whose name is not known is passed over for the next strongest, never guessed.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::merchandise::boosts_of;
@@ -17,6 +18,7 @@ use crate::preferences::taste::Taste;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::Profile;
+use crate::types::reason::{Reason, ReasonKind};
 
 /// Remembered products looked through for the one that a taste comes from.
 const PICKED_LOOKUPS_MAX: usize = 64;
@@ -104,26 +106,50 @@ fn share(whole: f32, parts: &[(Part, f32)], add: &mut impl FnMut(Part, f32)) {
     }
 }
 
-/// One true sentence on why the hit moved, or what speaks for it; `None` when nothing of its own
-/// does (it gave way to others, or stands where the upstream put it).
+/// Why the hit moved: the largest of its own parts, where these moved it. `None` when nothing of its
+/// own did: it gave way to others, or stands where the upstream put it. What holds it by rule comes
+/// first.
 pub fn reason(
     request: &RankRequest<'_>,
     ranking: &Ranking,
     position: usize,
     names: &Names<'_>,
-) -> Option<String> {
-    if let Some(sentence) = held_sentence(request, *ranking.holds.get(position)?) {
-        return Some(sentence);
+) -> Option<Reason> {
+    if let Some(reason) = held_reason(request, *ranking.holds.get(position)?) {
+        return Some(reason);
     }
     let now_at = ranking.order.iter().position(|old| *old as usize == position)?;
-    let sunk = now_at > position;
-    let sign = if sunk { -1.0 } else { 1.0 };
+    let sign = match now_at.cmp(&position) {
+        Ordering::Greater => -1.0,
+        Ordering::Less => 1.0,
+        Ordering::Equal => return None,
+    };
     let mut parts = explain(request, ranking, position);
     parts.retain(|c| c.part != Part::Relevance && c.value * sign > PART_MIN);
     parts.retain(|c| !matches!(c.part, Part::Facet(facet) if is_everywhere(request, facet)));
+    let own: f32 = parts.iter().map(|c| c.value).sum();
+    if !moved_by(own, ranking, position, now_at) {
+        return None;
+    }
     parts.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
     let key = request.candidates.get(position)?.facts.key;
-    parts.into_iter().find_map(|c| sentence(request, c, key, names))
+    parts.into_iter().find_map(|c| reason_of(request, c, key, names))
+}
+
+/// Did the hit's own parts move it past some hit (or some hit past it)? They did where it would not
+/// have come so without them, and where they are enough whatever speaks for or against the other.
+/// Ties keep the upstream's order.
+fn moved_by(own: f32, ranking: &Ranking, position: usize, now_at: usize) -> bool {
+    let terms = |old: usize| ranking.scores.get(old).copied().unwrap_or_default();
+    let with = terms(position).total();
+    let mut others = ranking.order.iter().map(|old| *old as usize).enumerate();
+    others.any(|(at, old)| {
+        let (other, bare) = (terms(old).total(), terms(old).relevance);
+        match own > 0.0 {
+            true => at > now_at && old < position && (with - own <= other || with > bare),
+            false => at < now_at && old > position && (with - own >= other || with < bare),
+        }
+    })
 }
 
 /// True for a facet of (nearly) every hit: it lifts all alike, so it moved none.
@@ -133,73 +159,75 @@ fn is_everywhere(request: &RankRequest<'_>, facet: FacetKey) -> bool {
     having * 10 >= hits.len() * 9
 }
 
-fn held_sentence(request: &RankRequest<'_>, hold: Hold) -> Option<String> {
-    let rule = |index: u32| {
+fn held_reason(request: &RankRequest<'_>, hold: Hold) -> Option<Reason> {
+    let of_rule = |kind, index: u32| {
         let rule = request.rules.merchandising.get(index as usize);
-        rule.map(|rule| rule.id.to_string()).unwrap_or_default()
+        rule.map(|rule| Reason::of_rule(kind, &rule.id))
     };
     match hold {
-        Hold::Sponsored => Some("sponsored".to_owned()),
-        Hold::OutOfStock => Some("out of stock".to_owned()),
-        Hold::Pinned(index) => Some(format!("placed here by the shop: {}", rule(index))),
+        Hold::Sponsored => Some(Reason::of(ReasonKind::Sponsored)),
+        Hold::OutOfStock => Some(Reason::of(ReasonKind::OutOfStock)),
+        Hold::Pinned(index) => of_rule(ReasonKind::Pinned, index),
         Hold::Demoted(index) | Hold::Hidden(index) | Hold::Removed(index) => {
-            Some(format!("put last by the shop: {}", rule(index)))
+            of_rule(ReasonKind::PutLast, index)
         }
         Hold::Free | Hold::Tail | Hold::Unknown => None,
     }
 }
 
-fn sentence(
+fn reason_of(
     request: &RankRequest<'_>,
     contribution: Contribution,
     product: ProductKey,
     names: &Names<'_>,
-) -> Option<String> {
+) -> Option<Reason> {
     let liked = contribution.value > 0.0;
     let taste = taste(request);
-    match contribution.part {
+    let kind = match contribution.part {
         Part::Item => {
             let memory = request.profile?.product(product)?;
-            Some(match (liked, memory.purchases > 0) {
-                (true, true) => "you bought this before".to_owned(),
-                (true, false) => "you picked this before".to_owned(),
-                (false, true) => "you gave this back or passed it over".to_owned(),
-                (false, false) => "you passed this over before".to_owned(),
-            })
+            match (liked, memory.purchases > 0) {
+                (true, true) => ReasonKind::BoughtBefore,
+                (true, false) => ReasonKind::PickedBefore,
+                (false, true) => ReasonKind::GivenBack,
+                (false, false) => ReasonKind::PassedOver,
+            }
         }
         Part::Facet(facet) => {
             let name = (names.facet)(facet)?;
             // Of a category path people say the last part.
             let name = name.rsplit('/').next().unwrap_or(&name);
-            if liked {
-                let picked = picked_with(request.profile?, facet, product, names);
-                return Some(match picked {
-                    Some(from) => format!("{name}, like {}", from.name),
-                    None => format!("you like {name}"),
-                });
+            if !liked {
+                let disliked = taste?.affinity(facet) < 0.0;
+                let kind =
+                    if disliked { ReasonKind::FacetPassedOver } else { ReasonKind::FacetUnusual };
+                return Some(Reason::of_facet(kind, name));
             }
-            let disliked = taste?.affinity(facet) < 0.0;
-            Some(if disliked { format!("you passed over {name}") } else { less_usual(name) })
+            let liked = Reason::of_facet(ReasonKind::FacetLiked, name);
+            return Some(match picked_with(request.profile?, facet, product, names) {
+                Some(from) => Reason {
+                    kind: ReasonKind::FacetLike,
+                    product: Some(from.name.as_ref().into()),
+                    ..liked
+                },
+                None => liked,
+            });
         }
         Part::Price => {
             let hit = request.candidates.iter().find(|c| c.facts.key == product)?;
             let price = hit.price.or(hit.facts.price);
             let (distance, _) = taste?.price_distance_ln(hit.facts.category, price)?;
-            let word = if distance > 0.0 { "dearer" } else { "cheaper" };
-            Some(format!("{word} than you usually choose"))
+            if distance > 0.0 { ReasonKind::Dearer } else { ReasonKind::Cheaper }
         }
-        Part::Prior if liked => Some("often picked by other shoppers".to_owned()),
-        Part::Prior => Some("seldom picked by other shoppers".to_owned()),
+        Part::Prior if liked => ReasonKind::OftenPicked,
+        Part::Prior => ReasonKind::SeldomPicked,
         Part::Rule(index) => {
             let rule = request.rules.merchandising.get(index as usize)?;
-            Some(format!("moved by the shop: {}", rule.id))
+            return Some(Reason::of_rule(ReasonKind::MovedByRule, &rule.id));
         }
-        Part::Relevance | Part::Context => None,
-    }
-}
-
-fn less_usual(name: &str) -> String {
-    format!("less usual for you: {name}")
+        Part::Relevance | Part::Context => return None,
+    };
+    Some(Reason::of(kind))
 }
 
 /// The strongest remembered product, other than `product`, that has the facet.

@@ -90,6 +90,8 @@ fn applies(when: &When, request: &RankRequest<'_>, taste: Option<&Taste<'_>>) ->
     (when.queries.is_empty() || when.queries.iter().any(asked))
         && when.from.is_none_or(|from| request.now >= from)
         && when.until.is_none_or(|until| request.now < until)
+        && (when.dayparts.is_empty()
+            || request.daypart.is_some_and(|now| when.dayparts.contains(&now)))
         && when.shopper.is_none_or(|(facet, affinity_min)| {
             taste.is_some_and(|taste| taste.affinity(facet) >= affinity_min)
         })

@@ -128,7 +128,9 @@ impl<'a> Personal<'a> {
     }
 
     fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
-        terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+        if !hit.unremembered {
+            terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+        }
         let mut counts = [0_u16; 4];
         for facet in &hit.facts.facets {
             let axis = facet.axis().index();

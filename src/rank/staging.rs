@@ -39,6 +39,7 @@ pub(super) fn unknown(id: &str) -> Good {
         category: None,
         price: None,
         terms: Box::default(),
+        sensitive: false,
     };
     Good { facts, score: None, in_stock: None, sponsored: false }
 }
@@ -99,6 +100,7 @@ impl Stage {
                 price: None,
                 in_stock: good.in_stock,
                 sponsored: good.sponsored,
+                unremembered: good.facts.sensitive,
             })
             .collect();
         then(&RankRequest {
@@ -108,6 +110,7 @@ impl Stage {
             population: &self.population,
             rules: &self.rules,
             now: Self::NOW,
+            daypart: self.rules.daypart(Self::NOW),
             upstream: self.upstream,
             score_better: self.score_better,
         })
@@ -138,6 +141,9 @@ impl Stage {
         let oat = Arc::new(good("Oat Milk | | dairy/milk | plant-based").facts);
         let product = |key| shelf.iter().chain([&oat]).find(|f| f.key == key).cloned();
         let names = explain::Names { facet: &facet_name, product: &product };
-        self.with_request(|request| explain::reason(request, &ranking, position, &names))
+        self.with_request(|request| {
+            let reason = explain::reason(request, &ranking, position, &names)?;
+            request.rules.knowledge.messages().say(&reason, "en")
+        })
     }
 }

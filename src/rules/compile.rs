@@ -6,8 +6,10 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::daypart::Daypart;
 use super::knowledge::{self, Knowledge};
 use super::schema::{RawCrowd, RawRanking, RawRules};
 use super::schema_merchandising::{RawMerchandising, RawSelect, RawShopper, RawThen, RawWhen};
@@ -47,6 +49,7 @@ impl Rules {
         preference(&raw.ranking, &mut check);
         let mut rules = table(&raw, knowledge);
         rules.version = Arc::from(version(text));
+        rules.time_zone = time_zone(&raw.time_zone, &mut check);
         rules.merchandising = merchandising(&raw.merchandising, &mut check);
         if problems.is_empty() { Ok(rules) } else { Err(problems.into_sorted()) }
     }
@@ -131,6 +134,7 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
         },
         crowd: crowd(&raw.crowd),
         merchandising: Vec::new(),
+        time_zone: jiff::tz::TimeZone::UTC,
         knowledge,
     }
 }
@@ -210,7 +214,20 @@ fn when(raw: &RawWhen, key: &Path, check: &mut Check<'_>) -> When {
         check.fault(&key.key("until"), Fault::new("not after from", "a later time"));
     }
     let shopper = raw.shopper.as_ref().and_then(|raw| shopper(raw, &key.key("shopper"), check));
-    When { queries, from, until, shopper }
+    let mut dayparts = Vec::new();
+    for (number, word) in raw.time_of_day.iter().enumerate() {
+        let part = Daypart::parse(word)
+            .ok_or_else(|| Fault::not_one_of(found(word), word, &Daypart::WORDS));
+        dayparts.extend(check.take(&key.key("time_of_day").item(number), part));
+    }
+    When { queries, from, until, dayparts, shopper }
+}
+
+/// UTC where the name is no place's.
+fn time_zone(name: &str, check: &mut Check<'_>) -> TimeZone {
+    let zone = TimeZone::get(name)
+        .map_err(|_| Fault::new(found(name), "an IANA time zone such as Europe/Berlin"));
+    check.take(&Path::of("time_zone"), zone).unwrap_or(TimeZone::UTC)
 }
 
 /// RFC 3339 with an offset; a time without one would mean something else on every machine.

@@ -1,8 +1,9 @@
 //! What we know about groceries: tables under `rules/knowledge`, compiled for matching.
 //!
-//! In: the text of `attributes.yaml` (what a product's name says about it) and `query_terms.yaml`
-//! (what a query asks for); later, names and queries. Out: attribute values, and the comparable
-//! words of a text ([`words`], [`content_words`]). A text that does not compile gives every
+//! In: the text of `attributes.yaml` (what a product's name says about it), `query_terms.yaml`
+//! (what a query asks for) and `sensitive.yaml` (what tells of religion, health or intimacy); later,
+//! names and queries. Out: attribute values, whether something is sensitive, and the comparable words
+//! of a text ([`words`], [`content_words`]). A text that does not compile gives every
 //! problem at once. Never reads files: `reload` does. A product is read in one pass over its
 //! words, since a product not seen before is inferred while its reply waits. Limits: 64
 //! attributes, the first 64 words of a name.
@@ -12,24 +13,34 @@ use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::types::problem::Problem;
+use crate::types::product::Axis;
 
 use matcher::{Matcher, Role};
-use table::{Attribute, Faults, QueryTerm};
+use messages::Messages;
+use sensitive::Sensitive;
+use table::{Attribute, Faults, QueryTerm, Topic};
 pub use words::{content_words, words};
 
 #[cfg(test)]
 mod cases;
 mod matcher;
+pub mod messages;
+mod sensitive;
 mod table;
 pub mod words;
 
 const ATTRIBUTES: &str = "attributes.yaml";
 const QUERY_TERMS: &str = "query_terms.yaml";
+const SENSITIVE: &str = "sensitive.yaml";
+const MESSAGES: &str = "messages.en.yaml";
+const TABLES: [&str; 4] = [ATTRIBUTES, QUERY_TERMS, SENSITIVE, MESSAGES];
 
 /// The tables that the binary carries: `(path, text)`.
-const SHIPPED: [(&str, &str); 2] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("rules/knowledge/attributes.yaml", include_str!("../../rules/knowledge/attributes.yaml")),
     ("rules/knowledge/query_terms.yaml", include_str!("../../rules/knowledge/query_terms.yaml")),
+    ("rules/knowledge/messages.en.yaml", include_str!("../../rules/knowledge/messages.en.yaml")),
+    ("rules/knowledge/sensitive.yaml", include_str!("../../rules/knowledge/sensitive.yaml")),
 ];
 
 /// The knowledge tables, compiled. The default knows nothing.
@@ -39,6 +50,8 @@ pub struct Knowledge {
     attributes: Vec<AttributeRule>,
     names: Matcher,
     queries: Matcher,
+    messages: Messages,
+    sensitive: Sensitive,
 }
 
 #[derive(Clone, Debug)]
@@ -81,19 +94,30 @@ impl Knowledge {
             faults.check_attributes(&entries);
             knowledge.compile_names(&entries);
         }
+        let names: Vec<String> =
+            knowledge.attributes.iter().map(|rule| rule.name.to_string()).collect();
         if let Some((file, text)) = table(QUERY_TERMS) {
             let mut faults = Faults::of(file, &mut problems);
             let entries = faults.read::<QueryTerm>(text);
-            let names: Vec<String> =
-                knowledge.attributes.iter().map(|rule| rule.name.to_string()).collect();
             faults.check_terms(&entries, &names);
             knowledge.compile_queries(&entries);
         }
-        for (file, _) in files {
-            if ![ATTRIBUTES, QUERY_TERMS].contains(&base(file)) {
+        if let Some((file, text)) = table(SENSITIVE) {
+            let mut faults = Faults::of(file, &mut problems);
+            let entries = faults.read::<Topic>(text);
+            let own = files.iter().any(|(name, _)| base(name) == SENSITIVE);
+            faults.check_topics(&entries, own.then_some(&names));
+            knowledge.sensitive = Sensitive::compile(&entries);
+        }
+        // What a shop's own English leaves out is said as shipped.
+        let shipped = SHIPPED.iter().filter(|(name, _)| base(name) == MESSAGES);
+        for (file, text) in shipped.chain(files) {
+            if let Some(language) = messages::language_of(base(file)) {
+                knowledge.messages.add(language, text, &mut Faults::of(file, &mut problems));
+            } else if !TABLES.contains(&base(file)) {
                 let mut problem = Problem::with_file(file, "unknown table");
-                problem.expected = format!("{ATTRIBUTES} or {QUERY_TERMS}");
-                problem.suggestion = table::nearest(base(file), &[ATTRIBUTES, QUERY_TERMS]);
+                problem.expected = format!("{} or messages.<language>.yaml", TABLES.join(", "));
+                problem.suggestion = table::nearest(base(file), &TABLES);
                 problems.push(problem);
             }
         }
@@ -104,9 +128,15 @@ impl Knowledge {
         Ok(knowledge)
     }
 
-    /// Changes when any table changes: XXH3-64 over names and texts. 0 for the default.
+    /// Changes when any table changes by which products and queries are read: XXH3-64 over names and
+    /// texts. 0 for the default.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Reasons in words.
+    pub fn messages(&self) -> &Messages {
+        &self.messages
     }
 
     /// All attribute values, in the table's order.
@@ -117,6 +147,22 @@ impl Knowledge {
     /// True for an attribute that says how much it is: it can be asked for, and is no taste.
     pub fn is_size(&self, attribute: &str) -> bool {
         self.attributes.iter().any(|rule| rule.size && &*rule.name == attribute)
+    }
+
+    /// Does one of these texts (name, brand, terms, labels, attributes) tell of religion, health or
+    /// intimacy, or does the category's path?
+    pub fn is_sensitive<'a>(
+        &self,
+        mut texts: impl Iterator<Item = &'a str>,
+        category: Option<&str>,
+    ) -> bool {
+        category.is_some_and(|path| self.is_sensitive_facet(Axis::Category, path))
+            || texts.any(|text| self.sensitive.is_text(text))
+    }
+
+    /// Does a taste for the facet of this name tell of it?
+    pub fn is_sensitive_facet(&self, axis: Axis, name: &str) -> bool {
+        self.sensitive.is_facet(axis, name)
     }
 
     /// The attributes of a product, in the table's order; values are already normalised.
@@ -202,7 +248,8 @@ fn base(file: &str) -> &str {
 
 fn version_of(files: &[(&str, &str)]) -> u64 {
     let mut hasher = Xxh3::new();
-    for (name, text) in files {
+    let read_by = files.iter().filter(|(name, _)| messages::language_of(base(name)).is_none());
+    for (name, text) in read_by {
         for part in [base(name), text] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part.as_bytes());

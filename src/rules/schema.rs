@@ -29,6 +29,8 @@ section! {
         guards: RawGuards = RawGuards::default(),
         /// How far one shopper's acts may change other shoppers' lists.
         crowd: RawCrowd = RawCrowd::default(),
+        /// Where the shop's clock stands, for rules by time of day: an IANA name, e.g. Europe/Berlin.
+        time_zone: String = "UTC".to_owned(),
         /// Boosts, burials, pins, hides and demotions, in the order in which they are tried.
         merchandising: Vec<RawMerchandising> = Vec::new(),
     }

@@ -30,6 +30,9 @@ section! {
         from: Option<String> = None,
         /// Not at or after; RFC 3339.
         until: Option<String> = None,
+        /// Only at these parts of the shop's day: morning (from 5), afternoon (12), evening (17),
+        /// night (22).
+        time_of_day: Vec<String> = Vec::new(),
         /// Only for shoppers with this taste.
         shopper: Option<RawShopper> = None,
     }

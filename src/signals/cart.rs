@@ -63,6 +63,16 @@ impl Cart {
         (units > before).then_some(InteractionKind::QuantityIncrease)
     }
 
+    /// Takes over what another holds.
+    pub fn join(&mut self, other: Self) {
+        for line in other.lines {
+            match self.line(line.product) {
+                Some(own) => own.units += line.units,
+                None => self.put(line),
+            }
+        }
+    }
+
     /// It was taken out, or bought.
     pub fn take_out(&mut self, product: ProductKey) {
         self.lines.retain(|line| line.product != product);

@@ -5,19 +5,18 @@
 //!
 //! - A pick in a list teaches the picked product, and every hit above it that was neither picked nor
 //!   marked before gets one `displayed_but_scrolled`. A list without a pick teaches nothing.
-//! - That is weak evidence: a list's together weighs half a click at most, nothing against what was
-//!   bought, and counts on facets only where the two differ ([`Counts`]).
+//!   Weak evidence: half a click a list at most, nothing against what was bought ([`Counts`]).
 //! - A product page that is opened from a list is a click too, unless the click was reported.
+//!   Who reports clicks, or what was passed over, is not told them from other acts as well.
 //! - A hit passed over that is picked after all (clicked, bought, put into the cart) has its mark
 //!   taken back, as of the time it was set, so that nothing of it stays in the sums.
 //! - A purchase is a subscription, a bulk, a repeated or a first one, in this order.
 //!
 //! Pure and bounded: at most one list's worth of signals an interaction, to be learned in order.
 
-use super::dedupe::{Dedupe, Source};
 use super::recent::{PassedOver, RecentLists, SHOWN_MAX, ShownList, bit, has};
 use crate::rules::Rules;
-use crate::types::ids::{ProductKey, QueryId, SubjectKey};
+use crate::types::ids::{ProductKey, QueryId};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::profile::{ProductMemory, Profile};
 use crate::types::signal::{Signal, SignalKind};
@@ -25,12 +24,14 @@ use crate::types::signal::{Signal, SignalKind};
 /// The shopper an interaction belongs to.
 #[derive(Debug)]
 pub struct Shopper<'a> {
-    /// Whose it is.
-    pub subject: SubjectKey,
     /// What is known of them; tells a first purchase from a repeated one.
     pub profile: Option<&'a Profile>,
     /// The lists they were shown; picks are marked there.
     pub recent: &'a mut RecentLists,
+    /// They report clicks themselves: an opened page stands for none.
+    pub tells_clicks: bool,
+    /// They report what was passed over themselves.
+    pub tells_scrolls: bool,
 }
 
 /// The place in a list where an act happened.
@@ -76,8 +77,6 @@ pub struct Derived {
     pub list: Box<[ProductKey]>,
     /// Where it happened, when a recent list explains it.
     pub joined: Option<Joined>,
-    /// True for a double: nothing is to be learned and nothing was marked.
-    pub double: bool,
 }
 
 impl Derived {
@@ -97,19 +96,18 @@ impl Derived {
     }
 }
 
-/// Turns an interaction into signals and marks the shopper's recent lists. `O(shown hits)`.
-pub fn derive(
-    interaction: &Interaction,
-    shopper: &mut Shopper<'_>,
-    source: Source,
-    dedupe: &mut Dedupe,
-    rules: &Rules,
-) -> Derived {
-    if dedupe.is_double(shopper.subject, interaction, source) {
-        return Derived { double: true, ..Derived::default() };
-    }
+/// Turns an interaction that is no double into signals and marks the shopper's recent lists.
+/// `O(shown hits)`.
+pub fn derive(interaction: &Interaction, shopper: &mut Shopper<'_>, rules: &Rules) -> Derived {
     shopper.recent.touch();
-    let mut act = Act { interaction, profile: shopper.profile, rules, derived: Derived::default() };
+    let mut act = Act {
+        interaction,
+        profile: shopper.profile,
+        rules,
+        derived: Derived::default(),
+        tells_clicks: shopper.tells_clicks,
+        tells_scrolls: shopper.tells_scrolls,
+    };
     let product = interaction.product.key();
     let remembered = shopper.profile.and_then(|p| p.product(product));
     let found = shopper.recent.find(product, interaction.at, rules.thresholds.list_seconds);
@@ -126,11 +124,13 @@ pub fn derive(
             let kind = purchase_kind(subscription, bulk, bought_before);
             act.take(kind, found);
         }
+        InteractionKind::PurchaseOf(kind) => act.take(kind, found),
         InteractionKind::AddToCart => act.take(SignalKind::AddToCart, found),
         InteractionKind::QuantityIncrease => act.take(SignalKind::QuantityIncrease, found),
         InteractionKind::SaveForLater => act.take(SignalKind::SaveForLater, found),
         InteractionKind::RemoveFromCart => act.plain(SignalKind::RemoveFromCart),
         InteractionKind::Return => act.plain(SignalKind::Returned),
+        InteractionKind::NeverBought => act.plain(SignalKind::ViewedNeverBought),
     }
     act.derived
 }
@@ -176,6 +176,8 @@ struct Act<'a> {
     profile: Option<&'a Profile>,
     rules: &'a Rules,
     derived: Derived,
+    tells_clicks: bool,
+    tells_scrolls: bool,
 }
 
 impl Act<'_> {
@@ -203,6 +205,7 @@ impl Act<'_> {
 
     fn view(&mut self, found: Found<'_>) {
         if let Some((list, position)) = found
+            && !self.tells_clicks
             && self.pick(list, position)
         {
             list.inferred |= bit(position);
@@ -249,6 +252,9 @@ impl Act<'_> {
         }
         let own = Some(self.interaction.product.key());
         list.picked = own;
+        if self.tells_scrolls {
+            return first_pick;
+        }
         let passed = (0..position).filter(|above| {
             let bought = list.product(*above).is_none_or(|product| self.was_bought(product));
             !(bought || list.is_clicked(*above) || list.is_scrolled(*above))

@@ -232,6 +232,13 @@ impl RecentLists {
         self.lists.iter_mut().for_each(|list| list.touched = true);
     }
 
+    /// Takes over the lists of another, in the order in which they were shown; the newest stay.
+    pub fn join(&mut self, other: Self) {
+        let mut lists: Vec<ShownList> = self.lists.drain(..).chain(other.lists).collect();
+        lists.sort_by_key(|list| list.at);
+        lists.into_iter().for_each(|list| self.push(list));
+    }
+
     /// The newest list that showed `product` not later than `at` and at most `list_seconds` before,
     /// with the product's position in it.
     pub fn find(
@@ -289,6 +296,16 @@ mod tests {
         assert_eq!(found("a", 3_000), Some((1_000, 0)));
         assert_eq!(found("x", 3_000), None);
         assert_eq!(found("a", 1_000 + 1_800_001), None);
+    }
+
+    #[test]
+    fn joined_lists_stand_in_the_order_in_which_they_were_shown() {
+        let (mut user, mut visit) = (RecentLists::default(), RecentLists::default());
+        [1_000, 4_000].into_iter().for_each(|at| user.push(list(at, &["a"])));
+        [2_000, 3_000, 5_000].into_iter().for_each(|at| visit.push(list(at, &["b"])));
+        user.join(visit);
+        let times: Vec<i64> = user.iter().map(|list| list.at.0).collect();
+        assert_eq!(times, [2_000, 3_000, 4_000, 5_000]);
     }
 
     #[test]

@@ -62,6 +62,14 @@ impl Unbought {
         due
     }
 
+    /// Takes over what another remembers, the oldest first.
+    pub fn join(&mut self, other: Self) {
+        let mut viewed: Vec<_> = self.viewed.drain(..).chain(other.viewed).collect();
+        viewed.sort_by_key(|(_, at)| *at);
+        let surplus = viewed.len().saturating_sub(VIEWED_MAX);
+        self.viewed.extend(viewed.into_iter().skip(surplus));
+    }
+
     /// True when nothing is remembered.
     pub fn is_empty(&self) -> bool {
         self.viewed.is_empty()

@@ -130,10 +130,16 @@ impl Catalog {
         }
         let brand = said.brand.as_deref().map(normalise).filter(|b| !b.is_empty());
         facets.extend(brand.map(|brand| self.facet(Axis::Brand, &brand)));
-        let attributes = said.attributes.iter().map(|a| normalise(a)).filter(|a| !a.is_empty());
-        facets.extend(attributes.map(|attribute| self.facet(Axis::Attribute, &attribute)));
+        let labels: Vec<String> = said.attributes.iter().map(|label| normalise(label)).collect();
+        let given = labels.iter().filter(|label| !label.is_empty());
+        facets.extend(given.map(|label| self.facet(Axis::Attribute, label)));
         let mut sizes = Vec::new();
-        for attribute in knowledge.infer(name, said.category.as_deref(), &terms) {
+        let inferred = knowledge.infer(name, said.category.as_deref(), &terms);
+        let texts = [name, said.brand.as_deref().unwrap_or("")].into_iter();
+        let texts = texts.chain(terms.iter().copied()).chain(inferred.iter().copied());
+        let texts = texts.chain(labels.iter().map(String::as_str));
+        let sensitive = knowledge.is_sensitive(texts, category.as_deref());
+        for attribute in inferred {
             let list = if knowledge.is_size(attribute) { &mut sizes } else { &mut facets };
             list.push(self.facet(Axis::Attribute, attribute));
         }
@@ -155,6 +161,7 @@ impl Catalog {
             category: leaf,
             price,
             terms: terms.into(),
+            sensitive,
         }
     }
 

@@ -106,9 +106,11 @@ mod tests {
             products_per_profile_max: 10,
             facets_per_profile_max: 10,
             recent_max: 2,
+            doubles_max: 2,
             hits_bytes_max: 0,
             orders_max: 2,
             orders_seconds: 1,
+            live_listeners_max: 1,
         })
     }
 

@@ -52,11 +52,17 @@ pub enum Limit {
     MemorySoft,
     /// `limits.memory_hard_percent`
     MemoryHard,
+    /// `limits.track_items_max`, or `track_debug_items_max` where a request only asks.
+    TrackItemsMax,
+    /// `limits.track_bytes_max`
+    TrackBytesMax,
+    /// `limits.track_held_bytes_max`
+    TrackHeldBytesMax,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::HoldMs,
         Self::RankUs,
         Self::ReplyBytesMax,
@@ -73,6 +79,9 @@ impl Limit {
         Self::ConnectionsMax,
         Self::MemorySoft,
         Self::MemoryHard,
+        Self::TrackItemsMax,
+        Self::TrackBytesMax,
+        Self::TrackHeldBytesMax,
     ];
 
     /// The settings key below `limits`.
@@ -94,6 +103,9 @@ impl Limit {
             Self::ConnectionsMax => "connections_max",
             Self::MemorySoft => "memory_soft_percent",
             Self::MemoryHard => "memory_hard_percent",
+            Self::TrackItemsMax => "track_items_max",
+            Self::TrackBytesMax => "track_bytes_max",
+            Self::TrackHeldBytesMax => "track_held_bytes_max",
         }
     }
 }

@@ -22,6 +22,10 @@ pub struct Metrics {
     pub refused: IntCounterVec,
     /// Headers of ours from peers that are not trusted, by header.
     pub untrusted_headers: IntCounterVec,
+    /// Tokens that name a shopper, by what became of them.
+    pub tokens: IntCounterVec,
+    /// Cookies of ours, by what became of them.
+    pub visit_cookies: IntCounterVec,
     /// Requests without a reply from the shop, by reason.
     pub upstream_errors: IntCounterVec,
     /// Searches whose hits were moved, by route.
@@ -40,6 +44,8 @@ pub struct Metrics {
     pub joins: IntCounterVec,
     /// Searches in front of the shop of which others are told, by outcome.
     pub joins_told: IntCounterVec,
+    /// Followers of a profile who were let go, for they did not keep up.
+    pub live_dropped: IntCounter,
     /// Time until the shop's head.
     pub upstream_seconds: Histogram,
     /// Time of our own computation for one search.
@@ -97,6 +103,8 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_requests_total", "Requests on the data port.", &["status"]),
     ("leafrank_refused_total", "Requests refused by the sidecar.", &["reason"]),
     ("leafrank_untrusted_headers_total", "X-Leafrank headers of strangers.", &["header"]),
+    ("leafrank_tokens_total", "Tokens that name a shopper, checked.", &["outcome"]),
+    ("leafrank_visit_cookies_total", "Cookies of ours that name a visit.", &["outcome"]),
     ("leafrank_upstream_errors_total", "Requests that the shop did not answer.", &["reason"]),
     ("leafrank_reranked_total", "Searches whose hits were moved.", &["route"]),
     ("leafrank_shadowed_total", "Searches whose hits would have moved.", &["route"]),
@@ -113,6 +121,11 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
         "leafrank_joins_told_total",
         "Searches in front of the shop of which other sidecars are told.",
         &["outcome"],
+    ),
+    (
+        "leafrank_live_dropped_total",
+        "Followers of a profile let go because they did not keep up.",
+        &[],
     ),
     ("leafrank_upstream_seconds", "Until the head of the shop's reply.", &[]),
     ("leafrank_rank_seconds", "Own computation for one search.", &[]),
@@ -212,6 +225,8 @@ impl Metrics {
             requests: b.counters()?,
             refused: b.counters()?,
             untrusted_headers: b.counters()?,
+            tokens: b.counters()?,
+            visit_cookies: b.counters()?,
             upstream_errors: b.counters()?,
             reranked: b.counters()?,
             shadowed: b.counters()?,
@@ -221,6 +236,7 @@ impl Metrics {
             clicks_joined: b.counters()?,
             joins: b.counters()?,
             joins_told: b.counters()?,
+            live_dropped: b.counter()?,
             upstream_seconds: b.histogram()?,
             rank_seconds: b.histogram()?,
             hold_seconds: b.histogram()?,

@@ -111,6 +111,8 @@ pub struct ProductFacts {
     pub price: Option<f32>,
     /// Hashes of the folded, stemmed words of name, category and terms; sorted.
     pub terms: Box<[u32]>,
+    /// A taste for it would tell of religion, health or intimacy.
+    pub sensitive: bool,
 }
 
 impl ProductFacts {

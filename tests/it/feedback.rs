@@ -85,8 +85,9 @@ async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
         for number in 0..40 {
             let name = format!("other-{number}");
             let other = Shopper::of(&sidecar, &name);
-            // Known before their list, or it would go out in the shop's order.
-            other.tracks("purchase", "M4").await;
+            // Known before their list, or it would go out in the shop's order; by another kind than
+            // the one that traffic is to tell.
+            other.tracks("add_to_cart", "M4").await;
             other.search_with("milk", &[TRUSTED, ("x-leafrank-mode", others_ask_for)]).await;
             assert_eq!(other.signals("click", "M5").await.status, 200);
         }

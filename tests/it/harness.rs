@@ -1,6 +1,7 @@
 //! What every story needs: a shop that does as told, a sidecar that really runs, a client that sees
 //! raw bytes.
 
+pub mod browser;
 pub mod client;
 pub mod fixtures;
 pub mod golden;

@@ -111,3 +111,47 @@ async fn a_shop_may_name_its_users_in_a_cookie() {
     // What the settings do not name does not count.
     assert_eq!(first(&sidecar, &[("x-user-id", "ann")], query()).await, "M1");
 }
+
+#[tokio::test]
+async fn logging_in_adds_to_what_the_user_taught_and_saying_it_again_adds_nothing() {
+    let (_shop, sidecar) = running("").await;
+    let ann = Shopper::of(&sidecar, "ann");
+    assert_eq!(ann.search("milk").await.skus(), shelf());
+    buys(&sidecar, ("user_id", "ann"), "M4").await;
+    buys(&sidecar, ("session_id", "v1"), "M5").await;
+    assert_eq!(ann.search("milk").await.skus()[0], "M4");
+    let login = [("x-user-id", "ann"), ("x-session-id", "v1")];
+    first(&sidecar, &login, json!({"query": "milk"})).await;
+    let both = ann.search("milk").await.skus();
+    assert_eq!(both[..2].iter().collect::<std::collections::BTreeSet<_>>().len(), 2);
+    assert!(both[..2].contains(&"M4".to_owned()) && both[..2].contains(&"M5".to_owned()));
+    let once = ann.preferences().await;
+    for _ in 0..3 {
+        first(&sidecar, &login, json!({"query": "milk"})).await;
+    }
+    assert_eq!(ann.preferences().await, once);
+    // The visit goes on without a name and is named again: that, too, is added once.
+    let more = json!({"type": "add_to_cart", "session_id": "v1", "product_id": "M5"});
+    crate::harness::post(sidecar.api, "/api/interactions/track", &more).await;
+    first(&sidecar, &login, json!({"query": "milk"})).await;
+    assert_eq!(ann.search("milk").await.skus()[0], "M5");
+    assert_eq!(sidecar.metric("leafrank_profiles ").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_list_seen_before_logging_in_explains_the_click_after_it_and_no_list_is_lost() {
+    let (_shop, sidecar) = running("").await;
+    Shopper::of(&sidecar, "ann").search("milk").await;
+    let visit = [("x-session-id", "v1")];
+    first(&sidecar, &visit, json!({"query": "milk"})).await;
+    let click = json!({"type": "click", "user_id": "ann", "session_id": "v1", "product_id": "M3"});
+    for event in [click.clone(), json!({"type": "click", "user_id": "ann", "product_id": "M2"})] {
+        crate::harness::post(sidecar.api, "/api/interactions/track", &event).await;
+    }
+    // The visit's list, then the user's own or the visit's: each click stood in one.
+    assert_eq!(sidecar.metric("leafrank_clicks_joined_total").await, 2.0);
+    let token = format!("Bearer {}", sidecar.admin_token());
+    let proof = [("authorization", token.as_str())];
+    let known = exchange(sidecar.api, "GET", "/api/users/ann", &proof, b"").await.json();
+    assert_eq!(known["recent_lists"].as_array().unwrap().len(), 2, "{known}");
+}

@@ -267,11 +267,16 @@ async fn errors_of_our_own_paths_name_us() {
         (get(sidecar.api, "/nothing").await, 404, "no_such_path"),
         (get(sidecar.api, TRACK).await, 405, "method"),
         (
-            post(sidecar.api, TRACK, &json!({"pad": "x".repeat(70_000)})).await,
+            post(sidecar.api, "/api/joins", &json!({"pad": "x".repeat(70_000)})).await,
             413,
             "request_too_large",
         ),
-        (post(sidecar.api, TRACK, &json!([])).await, 400, "malformed_event"),
+        (
+            post(sidecar.api, TRACK, &json!({"pad": "x".repeat(3_000_000)})).await,
+            413,
+            "body_too_large",
+        ),
+        (post(sidecar.api, TRACK, &json!(3)).await, 400, "malformed_event"),
     ] {
         assert_eq!((reply.status, reply.outcome()), (status, &*format!("error; reason={reason}")));
     }

@@ -122,7 +122,7 @@ type Search<'s> = (&'s Route, &'s SearchRoute);
 fn searches(settings: &Settings) -> impl Iterator<Item = Search<'_>> {
     settings.routes.iter().filter_map(|route| match &route.kind {
         RouteKind::Search(search) => Some((route, &**search)),
-        RouteKind::Event(_) => None,
+        RouteKind::Event(_) | RouteKind::Forget(_) => None,
     })
 }
 
@@ -146,8 +146,8 @@ fn fitting<'s>(
     if let Some(route) = matched {
         return match &route.kind {
             RouteKind::Search(search) => (Some((route, search)), None),
-            RouteKind::Event(_) => {
-                let said = format!("{method} {path} is the event route {}, no search", route.name);
+            RouteKind::Event(_) | RouteKind::Forget(_) => {
+                let said = format!("{method} {path} is the route {}, no search", route.name);
                 (None, Some(said))
             }
         };

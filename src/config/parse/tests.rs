@@ -155,7 +155,10 @@ fn own_routes_come_first_and_replace_presets_of_the_same_name() {
     )
     .unwrap();
     let names: Vec<&str> = settings.routes.iter().map(|route| route.name.as_str()).collect();
-    assert_eq!(names, ["leafloaf-search", "leafloaf-order", "leafloaf-track", "leafloaf-click"]);
+    assert_eq!(
+        names,
+        ["leafloaf-search", "leafloaf-order", "leafloaf-track", "leafloaf-reset", "leafloaf-click"]
+    );
     assert_eq!(settings.routes[0].path, PathPattern(vec![Segment::Literal("find".into())]));
     assert!(!settings.routes[0].read && settings.routes[0].method.is_none());
 }

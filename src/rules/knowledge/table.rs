@@ -1,6 +1,6 @@
 //! The knowledge tables as text: what may stand in them, and every fault with its place.
 //!
-//! In: the text of `attributes.yaml` or `query_terms.yaml`. Out: validated entries in file order,
+//! In: the text of `attributes.yaml`, `query_terms.yaml` or `sensitive.yaml`. Out: validated entries in file order,
 //! or all problems (unknown and repeated keys, unknown attributes, order of `unless` and
 //! `implies`, empty phrases). Never compiles: `matcher` does. Limits: [`ATTRIBUTES_MAX`] attributes.
 
@@ -39,6 +39,17 @@ pub(super) struct Attribute {
 pub(super) struct QueryTerm {
     pub(super) any: Phrases,
     pub(super) not_phrases: Phrases,
+}
+
+/// One topic of `sensitive.yaml`; the keys are explained at the top of that file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Topic {
+    pub(super) attributes: Phrases,
+    pub(super) any: Phrases,
+    pub(super) not_phrases: Phrases,
+    pub(super) not_words: Phrases,
+    pub(super) categories: Phrases,
 }
 
 /// A YAML mapping in file order with the place of each key.
@@ -86,7 +97,13 @@ impl<'a> Faults<'a> {
         Self { file: Arc::from(file), into }
     }
 
-    fn add(&mut self, at: Location, key: String, found: String, expected: &str) -> &mut Problem {
+    pub(super) fn add(
+        &mut self,
+        at: Location,
+        key: String,
+        found: String,
+        expected: &str,
+    ) -> &mut Problem {
         self.into.push(Problem {
             file: self.file.clone(),
             line: u32::try_from(at.line()).unwrap_or(0),
@@ -155,6 +172,32 @@ impl<'a> Faults<'a> {
                 let key = name.value.clone();
                 self.add(name.referenced, key, found, "an attribute of attributes.yaml")
                     .suggestion = nearest(&name.value, &names);
+            }
+        }
+    }
+
+    /// Checks the topics of what is sensitive. `known` are the attributes that can be meant; `None`:
+    /// it is not asked, for the shipped table stands beside somebody's own attributes.
+    pub(super) fn check_topics(&mut self, entries: &Entries<Topic>, known: Option<&[String]>) {
+        for (at, (name, topic)) in entries.0.iter().enumerate() {
+            if at == ATTRIBUTES_MAX {
+                let expected = format!("at most {ATTRIBUTES_MAX} topics");
+                self.add(name.referenced, name.value.clone(), "one too many".into(), &expected);
+            }
+            self.check_phrases(name, "any", &topic.any);
+            self.check_phrases(name, "not_phrases", &topic.not_phrases);
+            self.check_phrases(name, "not_words", &topic.not_words);
+            self.check_phrases(name, "categories", &topic.categories);
+            let Some(known) = known else { continue };
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            for other in &topic.attributes {
+                if !names.contains(&other.value.as_str()) {
+                    let key = format!("{}.attributes", name.value);
+                    let found = format!("unknown attribute `{}`", other.value);
+                    let expected = "an attribute of attributes.yaml; words of the shop under `any`";
+                    self.add(other.referenced, key, found, expected).suggestion =
+                        nearest(&other.value, &names);
+                }
             }
         }
     }

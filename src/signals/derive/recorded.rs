@@ -80,9 +80,10 @@ fn disliked(log: &str) -> Option<(usize, usize, usize)> {
             quantity: 1.0,
             event_id: None,
         };
-        let subject = SubjectKey(1);
-        let mut shopper = Shopper { subject, profile: None, recent: &mut recent };
-        let derived = derive(&click, &mut shopper, Source::Traffic, &mut Dedupe::new(1), &rules);
+        let recent = &mut recent;
+        let mut shopper =
+            Shopper { profile: None, recent, tells_clicks: false, tells_scrolls: false };
+        let derived = derive(&click, &mut shopper, &rules);
         let mut profile = Profile::default();
         for (signal, facts) in contrast::counted(&derived, &rules, |key| catalog.get(&key).cloned())
         {

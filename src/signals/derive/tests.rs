@@ -10,9 +10,10 @@ use SignalKind as Kind;
 /// One shopper at a shop's shelf, with a list of chips.
 struct Visit {
     recent: RecentLists,
-    dedupe: Dedupe,
     profile: Profile,
     rules: Rules,
+    tells_clicks: bool,
+    tells_scrolls: bool,
 }
 
 impl Visit {
@@ -23,8 +24,8 @@ impl Visit {
             let at = Timestamp::from_seconds(*at);
             recent.push(ShownList::new(at, QueryId(at.0 as u64), true, keys));
         }
-        let (dedupe, profile) = (Dedupe::new(100), Profile::default());
-        Self { recent, dedupe, profile, rules: rules_for_tests() }
+        let (profile, rules) = (Profile::default(), rules_for_tests());
+        Self { recent, profile, rules, tells_clicks: false, tells_scrolls: false }
     }
 
     fn act(&mut self, kind: InteractionKind, id: &str, at: i64) -> Derived {
@@ -40,12 +41,12 @@ impl Visit {
             event_id: None,
         };
         let mut shopper = Shopper {
-            subject: SubjectKey(7),
             profile: Some(&self.profile),
             recent: &mut self.recent,
+            tells_clicks: self.tells_clicks,
+            tells_scrolls: self.tells_scrolls,
         };
-        let derived =
-            derive(&interaction, &mut shopper, Source::Traffic, &mut self.dedupe, &self.rules);
+        let derived = derive(&interaction, &mut shopper, &self.rules);
         for signal in &derived.signals {
             let it = facts("any", "any", "snacks/chips", &["any"]);
             apply(&mut self.profile, signal, Some(&it), &self.rules, CAPS);
@@ -154,11 +155,33 @@ fn a_page_opened_after_the_click_was_reported_is_a_view_alone() {
 }
 
 #[test]
-fn a_double_teaches_nothing() {
-    let mut visit = Visit::new(&[(100, CHIPS)]);
-    assert_eq!(visit.act(InteractionKind::Click, "hot", 110).signals.len(), 1);
-    let double = visit.act(InteractionKind::Click, "hot", 110);
-    assert!(double.double && double.signals.is_empty() && double.joined.is_none());
+fn who_reports_clicks_is_told_none_by_an_opened_page() {
+    let mut visit = Visit { tells_clicks: true, ..Visit::new(&[(100, CHIPS)]) };
+    let opened = visit.act(InteractionKind::View, "fiery", 110);
+    assert_eq!(said(&opened, CHIPS), [line(Kind::ViewDetails, "fiery", 1.0)]);
+    let reported = visit.act(InteractionKind::Click, "fiery", 111);
+    assert_eq!(
+        said(&reported, CHIPS),
+        [line(Kind::DisplayedButScrolled, "hot", 1.0), line(Kind::ClickProduct, "fiery", 1.0)]
+    );
+}
+
+#[test]
+fn who_reports_what_was_passed_over_is_told_nothing_of_it_by_a_click() {
+    let mut visit = Visit { tells_scrolls: true, ..Visit::new(&[(100, CHIPS)]) };
+    let click = visit.act(InteractionKind::Click, "original", 110);
+    assert_eq!(said(&click, CHIPS), [line(Kind::ClickProduct, "original", 1.0)]);
+    let scroll = visit.act(InteractionKind::Scroll, "hot", 111);
+    assert_eq!(said(&scroll, CHIPS), [line(Kind::DisplayedButScrolled, "hot", 1.0)]);
+}
+
+#[test]
+fn a_kind_that_only_its_sender_can_know_is_taken_at_their_word() {
+    let mut visit = Visit::new(&[]);
+    let mut kind = |kind, at| visit.act(kind, "milk", at).signals[0].kind;
+    assert_eq!(kind(InteractionKind::PurchaseOf(Kind::PurchaseBulk), 10), Kind::PurchaseBulk);
+    assert_eq!(kind(InteractionKind::PurchaseOf(Kind::PurchaseRepeat), 20), Kind::PurchaseRepeat);
+    assert_eq!(kind(InteractionKind::NeverBought, 30), Kind::ViewedNeverBought);
 }
 
 #[test]

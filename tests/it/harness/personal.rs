@@ -71,6 +71,11 @@ pub async fn search(sidecar: &Sidecar, user: &str, headers: &[(&str, &str)]) -> 
     client::exchange(sidecar.data, "POST", "/api/v1/search", &all, br#"{"query":"milk"}"#).await
 }
 
+/// Now, in seconds since 1970.
+pub fn now_seconds() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
 /// Waits until a metric is what it should be.
 pub async fn metric_becomes(sidecar: &Sidecar, name: &str, wanted: f64) {
     let deadline = Instant::now() + Duration::from_secs(10);

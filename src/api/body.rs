@@ -1,0 +1,153 @@
+//! Bodies of reported events, each within a cap, all of them together within another.
+//!
+//! In: a request's body as it comes. Out: its bytes, counted as held until they are dropped. Only
+//! what has really arrived is counted, so that nobody takes room by announcing a body.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::BodyExt;
+
+use super::Api;
+use super::error::ApiError;
+use super::intake::Asker;
+use crate::config::source::query_pairs;
+use crate::telemetry::limits::Limit;
+use crate::trust::Spoken;
+
+/// Bytes of all bodies in our hands.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    taken: AtomicUsize,
+}
+
+/// A body that was read.
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    _place: Place,
+}
+
+/// A report of events, as it came.
+pub(super) struct Call {
+    pub(super) api: Api,
+    pub(super) headers: HeaderMap,
+    pub(super) held: Held,
+    /// The caller only asks what would happen.
+    pub(super) debug: bool,
+    spoken: Spoken,
+}
+
+impl FromRequest<Api> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        let room = head.extensions.get::<Arc<Room>>().cloned().unwrap_or_default();
+        let spoken = head.extensions.get::<Spoken>().cloned().unwrap_or_default();
+        let held = read(api, &room, &head.headers, body).await?;
+        let debug = wants_debug(head.uri.query().unwrap_or(""));
+        Ok(Self { api: api.clone(), headers: head.headers, held, debug, spoken })
+    }
+}
+
+impl Call {
+    /// Who reports.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { headers: &self.headers, spoken: &self.spoken }
+    }
+
+    /// How many events it may bring.
+    pub(super) fn items_max(&self) -> usize {
+        let limits = &self.api.limits;
+        if self.debug { limits.debug_items_max } else { limits.items_max }
+    }
+
+    /// Counts the limit of events where the body is beyond it.
+    pub(super) fn counted(&self, error: ApiError) -> ApiError {
+        if error.status == StatusCode::PAYLOAD_TOO_LARGE {
+            self.api.limit_hits.hit(Limit::TrackItemsMax);
+        }
+        error
+    }
+}
+
+fn wants_debug(query: &str) -> bool {
+    let is_on = |value: &str| matches!(value, "" | "1" | "true");
+    query_pairs(query).any(|(name, value)| name == "debug" && is_on(&value))
+}
+
+struct Place {
+    room: Arc<Room>,
+    bytes: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Reads a body of events.
+///
+/// # Errors
+/// 413 above `track_bytes_max`, 503 where `track_held_bytes_max` are held already, 415 for a coded
+/// body, 400 for one that breaks off.
+async fn read(
+    api: &Api,
+    room: &Arc<Room>,
+    headers: &HeaderMap,
+    mut body: Body,
+) -> Result<Held, ApiError> {
+    let coded = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity");
+    if let Some(coding) = coded {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        return Err(ApiError {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "coded_body",
+            message: format!("content-encoding {coding}: expected a body that is not compressed"),
+        });
+    }
+    let bytes_max = api.limits.bytes_max;
+    let too_large = || {
+        api.limit_hits.hit(Limit::TrackBytesMax);
+        ApiError {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            code: "body_too_large",
+            message: format!(
+                "the body: expected at most {bytes_max} bytes (limits.track_bytes_max); send the \
+                 events in several requests"
+            ),
+        }
+    };
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = length.and_then(|text| text.parse::<usize>().ok()).unwrap_or(0);
+    if length > bytes_max {
+        return Err(too_large());
+    }
+    let mut place = Place { room: room.clone(), bytes: 0 };
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| ApiError::bad_request("body_broken", error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > bytes_max {
+            return Err(too_large());
+        }
+        place.bytes += data.len();
+        let taken = room.taken.fetch_add(data.len(), Ordering::Relaxed) + data.len();
+        if taken > api.limits.held_bytes_max {
+            api.limit_hits.hit(Limit::TrackHeldBytesMax);
+            return Err(ApiError {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                code: "too_many_bodies",
+                message: "too many bodies at a time (limits.track_held_bytes_max); try again"
+                    .into(),
+            });
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Held { bytes, _place: place })
+}

@@ -1,0 +1,269 @@
+//! What every way of reporting events comes to: who, did what, and what became of it.
+//!
+//! In: events as a dialect has read them, each an [`Item`] or the reason why not. Out: one [`Entry`]
+//! an event, in order. No event costs another one its place. Events are learned some at a time, so
+//! that a long request holds up nobody else on its thread.
+
+use axum::http::HeaderMap;
+use serde::Serialize;
+
+use super::Api;
+use super::refusal::{ONLY_CLAIMED, Refusal};
+use crate::identity::Identity;
+use crate::observe::{Act, Fate, Outcome, Rehearsal, Report};
+use crate::trust::Spoken;
+use crate::types::ids::{SessionId, UserId};
+use crate::types::interaction::Interaction;
+use crate::types::voice::Voice as HowFar;
+
+/// Events that are learned before others on this thread get their turn.
+const AT_A_TIME: usize = 64;
+
+/// One event.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) user: Option<UserId>,
+    pub(super) session: Option<SessionId>,
+    /// What was done; the same event may say that somebody clicked and for how long they stayed.
+    pub(super) acts: Vec<Interaction>,
+    /// Where the product stood, 0-based, as the sender saw it.
+    pub(super) position: Option<u32>,
+}
+
+/// One event as a dialect has read it.
+#[derive(Debug)]
+pub(super) enum Read {
+    Item(Item),
+    /// Well said, and nothing to learn: why.
+    Ignored(&'static str),
+    Refused(Refusal),
+}
+
+/// Who reports.
+pub(super) struct Asker<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) spoken: &'a Spoken,
+}
+
+/// What became of one event.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    pub(super) item: usize,
+    /// `learned`, `double`, `not_learned`, `ignored` or `refused`.
+    pub(super) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) learned: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'static str>,
+    #[serde(flatten)]
+    pub(super) refusal: Option<Refusal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) acts: Option<Vec<Shown>>,
+}
+
+/// One act of a rehearsal.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown {
+    r#type: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<Place>,
+    signals: Vec<Told>,
+}
+
+/// The list that explains an act.
+#[derive(Debug, Serialize)]
+struct Place {
+    query: String,
+    position: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reported_position: Option<u32>,
+}
+
+/// One signal of a rehearsal.
+#[derive(Debug, Serialize)]
+struct Told {
+    kind: &'static str,
+    /// Its name; nothing where no reply has described it yet.
+    product: Option<Box<str>>,
+    passed_over: bool,
+    weight: f32,
+    facets: Vec<String>,
+}
+
+impl Entry {
+    fn of(item: usize, status: &'static str) -> Self {
+        Self { item, status, learned: None, reason: None, refusal: None, acts: None }
+    }
+
+    fn refused(item: usize, refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), ..Self::of(item, "refused") }
+    }
+
+    /// True unless it was refused.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.refusal.is_none()
+    }
+
+    /// Acts that said something new.
+    pub(super) fn learned(&self) -> usize {
+        self.learned.unwrap_or(0)
+    }
+}
+
+/// Learns events; with `debug` only says what would become of them.
+pub(super) async fn take(
+    api: &Api,
+    asker: &Asker<'_>,
+    events: Vec<Read>,
+    debug: bool,
+) -> Vec<Entry> {
+    let mut entries = Vec::with_capacity(events.len());
+    let mut events = events.into_iter();
+    let proven = asker.spoken.names_somebody() || api.border.is_api_client(asker.headers);
+    let how_far = api.observer.voice(asker.headers, None, proven);
+    let mut voice = Voice { api, asker, last: None, voice: how_far };
+    loop {
+        let some: Vec<Read> = events.by_ref().take(AT_A_TIME).collect();
+        if some.is_empty() {
+            return entries;
+        }
+        take_some(&mut voice, some, debug, &mut entries);
+        tokio::task::yield_now().await;
+    }
+}
+
+fn take_some(voice: &mut Voice<'_>, events: Vec<Read>, debug: bool, entries: &mut Vec<Entry>) {
+    let (first, mut reports, mut reported) = (entries.len(), Vec::new(), Vec::new());
+    let (mut refused, mut ignored) = (0, 0);
+    for (number, event) in events.into_iter().enumerate() {
+        let number = first + number;
+        entries.push(match event {
+            Read::Refused(refusal) => Entry::refused(number, refusal),
+            Read::Ignored(reason) => {
+                ignored += 1;
+                Entry { reason: Some(reason), ..Entry::of(number, "ignored") }
+            }
+            Read::Item(item) => match voice.identity(item.user, item.session) {
+                Err(refusal) => Entry::refused(number, refusal),
+                Ok(identity) => {
+                    reported.push((number, item.position));
+                    reports.push(Report { identity, interactions: item.acts });
+                    Entry::of(number, "learned")
+                }
+            },
+        });
+        refused += usize::from(entries.last().is_some_and(|entry| !entry.is_accepted()));
+    }
+    let observer = &voice.api.observer;
+    if debug {
+        for ((number, position), rehearsal) in reported.into_iter().zip(observer.rehearse(reports))
+        {
+            if let Some(entry) = entries.get_mut(number) {
+                rehearsed(entry, rehearsal, position);
+            }
+        }
+        return;
+    }
+    observer.unused(refused, ignored);
+    for ((number, _), outcome) in reported.into_iter().zip(observer.reports(reports)) {
+        if let Some(entry) = entries.get_mut(number) {
+            settle(entry, &outcome);
+        }
+    }
+}
+
+fn settle(entry: &mut Entry, outcome: &Outcome) {
+    entry.learned = Some(outcome.learned());
+    match outcome {
+        Outcome::Heard(_) if outcome.learned() > 0 => {}
+        Outcome::Heard(fates) => {
+            let fate = fates.first().copied().unwrap_or(Fate::Double);
+            match fate {
+                Fate::Erased | Fate::OptedOut | Fate::Crawler | Fate::Silent(_) => {
+                    (entry.status, entry.reason) = ("not_learned", Some(fate.reason()));
+                }
+                _ => entry.status = "double",
+            }
+        }
+        Outcome::OptedOut => (entry.status, entry.reason) = ("not_learned", Some("opted_out")),
+        Outcome::NoSubject => (entry.status, entry.reason) = ("not_learned", Some("no_subject")),
+    }
+}
+
+fn rehearsed(entry: &mut Entry, rehearsal: Rehearsal, position: Option<u32>) {
+    let acts = match rehearsal {
+        Rehearsal::Heard(acts) => acts,
+        Rehearsal::OptedOut => return settle(entry, &Outcome::OptedOut),
+        Rehearsal::NoSubject => return settle(entry, &Outcome::NoSubject),
+    };
+    let fates = acts.iter().map(|act| act.fate).collect();
+    settle(entry, &Outcome::Heard(fates));
+    entry.acts = Some(acts.into_iter().map(|act| shown(act, position)).collect());
+}
+
+fn shown(act: Act, reported_position: Option<u32>) -> Shown {
+    let list = act.joined.map(|joined| Place {
+        query: joined.list.to_string(),
+        position: joined.position,
+        reported_position,
+    });
+    let signals = act.says.into_iter().map(|said| Told {
+        kind: said.kind.path(),
+        product: said.name,
+        passed_over: !said.is_own,
+        weight: said.weight,
+        facets: said.facets.iter().map(|(axis, name)| format!("{}:{name}", axis.name())).collect(),
+    });
+    let status = act.fate.reason();
+    Shown { r#type: act.kind.name(), status, list, signals: signals.collect() }
+}
+
+/// Whom the asker may speak for; the last user is remembered, as one request often has one.
+struct Voice<'a> {
+    api: &'a Api,
+    asker: &'a Asker<'a>,
+    last: Option<(UserId, bool)>,
+    voice: HowFar,
+}
+
+impl Voice<'_> {
+    /// Whom an event teaches. A user who is only claimed is nobody: the visit is taught alone.
+    fn identity(
+        &mut self,
+        user: Option<UserId>,
+        session: Option<SessionId>,
+    ) -> Result<Identity, Refusal> {
+        let Asker { headers, spoken } = self.asker;
+        let somebody = |word: &str| !self.api.observer.means_nobody(word);
+        let named = Identity {
+            user: user.filter(|user| somebody(user.as_str())),
+            session: session.filter(|session| somebody(session.as_str())),
+            opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+            voice: self.voice,
+        };
+        let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+        if named.subject().is_none() {
+            return Err(Refusal::new("no_subject", "user_id", "nothing", NO_SUBJECT));
+        }
+        match &named.user {
+            Some(user) if !self.speaks_for(user) => match &named.session {
+                None => Err(Refusal::new(ONLY_CLAIMED, "user_id", "a claim", CLAIMED)),
+                Some(_) => Ok(Identity { user: None, ..named }),
+            },
+            _ => Ok(named),
+        }
+    }
+
+    fn speaks_for(&mut self, user: &UserId) -> bool {
+        if let Some((_, speaks)) = self.last.as_ref().filter(|(last, _)| last == user) {
+            return *speaks;
+        }
+        let speaks = self.api.border.speaks_for(user, self.asker.headers, self.asker.spoken);
+        self.last = Some((user.clone(), speaks));
+        speaks
+    }
+}
+
+const NO_SUBJECT: &str = "user_id or session_id, 1 to 256 bytes without control characters";
+const CLAIMED: &str = "a user for whom a trusted peer or an API token vouches, or a session_id";

@@ -1,0 +1,174 @@
+//! All that is known of one shopper, for that shopper: every remembered product, facet and price,
+//! and the lists that were shown last.
+//!
+//! In: a subject. Out: plain values with names as far as the catalogue knows them; profiles keep
+//! none. What would tell of religion, health or intimacy is left out unless the shopper allowed it.
+
+use std::sync::Arc;
+
+use super::{LIVE_TOP, Personalizer};
+use crate::preferences::live::{LivePreferences, live};
+use crate::preferences::taste::Taste;
+use crate::rules::Rules;
+use crate::signals::ShownList;
+use crate::types::ids::{ProductKey, Subject};
+use crate::types::product::{FacetKey, ProductFacts};
+
+/// All that is remembered.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Known {
+    /// The strongest tastes, as the live preferences show them.
+    pub preferences: LivePreferences,
+    /// How much is known at all, 0 to 1.
+    pub confidence: f64,
+    /// When something was learned last; seconds since 1970.
+    pub last_event: Option<u32>,
+    /// Every remembered facet.
+    pub facets: Vec<KnownFacet>,
+    /// Every remembered product.
+    pub products: Vec<KnownProduct>,
+    /// The price level that is usual for them in a category.
+    pub prices: Vec<KnownPrice>,
+}
+
+/// One remembered facet.
+#[derive(Debug, serde::Serialize)]
+pub struct KnownFacet {
+    /// `category`, `brand`, `attribute` or `price_tier`.
+    pub axis: &'static str,
+    /// Its name; `None`: forgotten, a number is left of it.
+    pub name: Option<Arc<str>>,
+    /// Taste for it now, -1 to 1.
+    pub affinity: f64,
+}
+
+/// One remembered product.
+#[derive(Debug, serde::Serialize)]
+pub struct KnownProduct {
+    /// Its name; `None`: forgotten, a number is left of it.
+    pub name: Option<String>,
+    /// How it is remembered now, -1 to 1.
+    pub memory: f64,
+    /// Purchases.
+    pub purchases: u16,
+    /// When something was done with it last; seconds since 1970.
+    pub last_event: u32,
+}
+
+/// The usual price level in one category.
+#[derive(Debug, serde::Serialize)]
+pub struct KnownPrice {
+    /// The category's name, if it is known.
+    pub category: Option<Arc<str>>,
+    /// The usual price, in the shop's currency.
+    pub usual: f64,
+}
+
+/// One list as it was shown.
+#[derive(Debug, serde::Serialize)]
+pub struct ShownTo {
+    /// When; milliseconds since 1970.
+    pub at_ms: i64,
+    /// The search's name.
+    pub query: String,
+    /// Its leading products by name, as far as known.
+    pub products: Vec<Option<String>>,
+    /// 0-based positions that were picked.
+    pub picked: Vec<usize>,
+}
+
+impl Personalizer {
+    /// All that is remembered of `subject`.
+    pub fn known_of(&self, subject: &Subject) -> Known {
+        let rules = self.rules.load();
+        let Some(profile) = self.store.shoppers.profile(subject.key()) else {
+            return Known::default();
+        };
+        let taste = Taste::at(&profile, &rules, self.clock.now());
+        let allowed = self.allows_sensitive(subject);
+        let name = |facet: FacetKey| self.facet_name(facet, &rules, allowed);
+        let shown = |facet: FacetKey| allowed || !self.is_sensitive_facet(facet, &rules);
+        let facets = profile.facets.iter().filter(|memory| shown(memory.key));
+        let facets = facets.map(|memory| KnownFacet {
+            axis: memory.key.axis().name(),
+            name: name(memory.key),
+            affinity: rounded(taste.affinity(memory.key)),
+        });
+        let products = profile.products.iter().filter(|memory| self.may_tell(memory.key, allowed));
+        let products = products.map(|memory| KnownProduct {
+            name: self.product_name(memory.key),
+            memory: rounded(taste.item(memory.key)),
+            purchases: memory.purchases,
+            last_event: memory.at,
+        });
+        let prices = profile.prices.iter().filter(|price| shown(price.category));
+        let prices = prices.map(|price| KnownPrice {
+            category: name(price.category),
+            usual: rounded(price.mean_ln.exp()),
+        });
+        Known {
+            preferences: live(&taste, LIVE_TOP, &name),
+            confidence: rounded(taste.confidence()),
+            last_event: Some(profile.evidence_at),
+            facets: facets.collect(),
+            products: products.collect(),
+            prices: prices.collect(),
+        }
+    }
+
+    /// Lists of `subject` with the names of their products.
+    pub fn named_lists(&self, subject: &Subject, lists: &[ShownList]) -> Vec<ShownTo> {
+        let allowed = self.allows_sensitive(subject);
+        let name = |key| self.may_tell(key, allowed).then(|| self.product_name(key)).flatten();
+        let told = |key: Option<ProductKey>| key.is_some_and(|key| self.may_tell(key, allowed));
+        let named = lists.iter().map(|list| ShownTo {
+            at_ms: list.at.0,
+            query: list.query.to_string(),
+            products: list.products().map(name).collect(),
+            picked: (0..list.products().count())
+                .filter(|at| list.is_clicked(*at) && told(list.product(*at)))
+                .collect(),
+        });
+        named.collect()
+    }
+
+    /// May tastes that tell of religion, health or intimacy be shown to this subject?
+    pub(super) fn allows_sensitive(&self, subject: &Subject) -> bool {
+        self.store.consents.of(subject.key()).sensitive
+    }
+
+    /// The name of a facet, unless it tells what must not be told.
+    pub(super) fn facet_name(
+        &self,
+        facet: FacetKey,
+        rules: &Rules,
+        allowed: bool,
+    ) -> Option<Arc<str>> {
+        let name = self.store.catalog.name(facet)?;
+        (allowed || !rules.knowledge.is_sensitive_facet(facet.axis(), &name)).then_some(name)
+    }
+
+    /// A product that may be spoken of.
+    pub(super) fn product_told(&self, key: ProductKey, allowed: bool) -> Option<Arc<ProductFacts>> {
+        self.store.catalog.get(key).filter(|facts| allowed || !facts.sensitive)
+    }
+
+    fn is_sensitive_facet(&self, facet: FacetKey, rules: &Rules) -> bool {
+        let name = self.store.catalog.name(facet);
+        name.is_some_and(|name| rules.knowledge.is_sensitive_facet(facet.axis(), &name))
+    }
+
+    /// A product of which nothing is known tells nothing.
+    fn may_tell(&self, key: ProductKey, allowed: bool) -> bool {
+        allowed || !self.store.catalog.get(key).is_some_and(|facts| facts.sensitive)
+    }
+
+    fn product_name(&self, key: ProductKey) -> Option<String> {
+        self.store.catalog.get(key).map(|facts| facts.name.to_string())
+    }
+}
+
+/// As the live preferences are.
+fn rounded(number: f32) -> f64 {
+    (f64::from(number) * 1000.0).round() / 1000.0
+}
