@@ -31,7 +31,7 @@ fn product(i: usize) -> ProductFacts {
     facets.sort_by_key(|f| (f.axis(), *f));
     let name = if i % 5 == 4 { format!("Cheese {i}") } else { format!("Milk {i}") };
     ProductFacts {
-        key: ProductKey((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        key: ProductKey((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) & ProductKey::MASK),
         terms: knowledge::words(&name).into(),
         name: name.into(),
         facets: facets.into(),
@@ -57,7 +57,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
         let facts = product(i * 3);
         let at = Timestamp(NOW.0 - i as i64 * 3_600_000);
         let kind = SignalKind::ALL[i % SignalKind::ALL.len()];
-        let signal = Signal { kind, product: facts.key, at, times: 1.0 };
+        let signal = Signal { kind, product: facts.key, at, times: 1.0, quantity: 1 };
         apply(&mut profile, &signal, Some(&facts), &rules, caps);
         population.record_list([(facts.key, facts.category)], true);
         population.record_evidence(&facts, 0.5, true);

@@ -8,12 +8,14 @@
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
 //!  ├─ balancer      health of the shop's addresses
 //!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
+//!  ├─ keep          what was learned, on disk: a thread of its own
 //!  └─ watch         memory, and whether the upstreams accept connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
 //! cannot be used does.
 
 mod ask;
+mod keep;
 mod legs;
 mod tell;
 mod watch;
@@ -47,6 +49,7 @@ use crate::telemetry::memory::{self, Memory};
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, SystemClock};
 use ask::Ask;
+use keep::{Keep, Keeping};
 use legs::Legs;
 use tell::Tell;
 use watch::Watch;
@@ -87,6 +90,7 @@ pub struct Sidecar {
     lifecycle: Arc<Lifecycle>,
     settings: Arc<Settings>,
     personalizer: Arc<Personalizer>,
+    keep: Option<Keep>,
     /// Watches the rules for as long as it lives.
     _reloader: Reloader,
 }
@@ -118,6 +122,9 @@ impl Sidecar {
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
         let store = Arc::new(store(&settings, &metrics, clock.as_ref()));
+        let keep = Keep::restored(&settings, &store, (&metrics, &clock));
+        // After what was read back: an erased user does not return with it.
+        store.keep_to_choices();
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
         let personalizer = Arc::new(Personalizer::new(
@@ -178,7 +185,7 @@ impl Sidecar {
             [api, admin::router(admin.clone()), admin::ops(admin)],
             &limit_hits,
         )?;
-        Ok(Self { server, lifecycle, settings, personalizer, _reloader: reloader })
+        Ok(Self { server, lifecycle, settings, personalizer, keep, _reloader: reloader })
     }
 
     /// The read path, for whoever wants to know why.
@@ -188,8 +195,12 @@ impl Sidecar {
 
     /// Serves until told to end, then drains. Blocks the thread.
     pub fn run(self, until: Until) {
-        let Self { server, lifecycle, settings, personalizer: _, _reloader } = self;
+        let Self { server, lifecycle, settings, personalizer: _, keep, _reloader } = self;
         legs::announce(&settings);
+        let keeping = keep.map(Keep::start).transpose().unwrap_or_else(|error| {
+            tracing::error!(%error, "profiles are not kept on disk: there is no thread for it");
+            None
+        });
         let drain = Drain {
             until,
             lifecycle,
@@ -197,6 +208,8 @@ impl Sidecar {
             drain: settings.shutdown.drain,
         };
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
+        // After the last request: what it taught is in the last file.
+        keeping.into_iter().for_each(Keeping::end);
         tracing::info!("ended");
     }
 }
@@ -255,10 +268,7 @@ fn store(settings: &Settings, metrics: &Metrics, clock: &dyn Clock) -> Store {
     let consents = Consents::open(&settings.data_dir, subjects_max, clock.now());
     let unreadable = i64::from(consents.is_unreadable());
     metrics.degraded.with_label_values(&["consent_unreadable"]).set(unreadable);
-    let store = Store::new(&settings.store).with_consents(consents);
-    // Whoever reads profiles back from a disk does so before this.
-    store.keep_to_choices();
-    store
+    Store::new(&settings.store).with_consents(consents)
 }
 
 /// Keeps the rules' state in the metrics.

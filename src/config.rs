@@ -244,8 +244,10 @@ pub struct RulesFile {
 /// What is kept in memory.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// Profiles.
-    pub profiles_max: usize,
+    /// Bytes of all profiles together, with their index.
+    pub profiles_bytes_max: u64,
+    /// Time between two snapshots of the profiles on disk; `None` = none are read or written.
+    pub snapshot: Option<Duration>,
     /// Products in the catalogue.
     pub products_max: usize,
     /// Bytes of hits that are remembered as they were written; 0 = none.

@@ -410,7 +410,7 @@ impl Observer {
         }
         let Some(past) = self.store.shoppers.take(session) else { return };
         // What ended before the user had everything forgotten is not theirs any more.
-        let latest = Timestamp::from_seconds(i64::from(past.evidence_at));
+        let latest = Timestamp::from_seconds(i64::from(past.at));
         if !self.store.consents.admits(user, latest) {
             return;
         }

@@ -337,6 +337,7 @@ impl Personalizer {
     pub fn measure(&self) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.metrics.profiles.set(count(self.store.shoppers.profiles()));
+        self.metrics.profile_bytes.set(count(self.store.shoppers.bytes()));
         self.metrics.products.set(count(self.store.catalog.products()));
     }
 }

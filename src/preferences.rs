@@ -5,18 +5,20 @@
 //!
 //! - [`learn`] adds one signal to a profile; increments commute, so replicas may learn in any order.
 //! - [`taste`] reads a profile at a time: affinities, item memory, price distance, confidence.
+//! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
 //! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
 //! - [`live`] writes a profile in the shape the preferences API shows.
-//!
 //! Nothing here reads a clock, a file or a socket, keeps names, or grows without a limit.
 //!
 //! [`Profile`]: crate::types::profile::Profile
 //! [`Population`]: population::Population
 
+mod keep;
 pub mod learn;
 pub mod live;
 pub mod merge;
+pub mod packed;
 pub mod population;
 pub mod propensity;
 pub mod taste;

@@ -3,13 +3,15 @@
 //! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
 //! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door;
 //! [`consent`] what subjects have said about themselves. Reads and writes take short locks that are
-//! never held across an await; nothing here waits for a disk or a network but a choice that is made.
+//! never held across an await; nothing here waits for a network, and for a disk only a choice that is
+//! made and [`snapshot`], on a thread of its own.
 
 pub mod catalog;
 pub mod consent;
 pub mod feeds;
 pub mod joins;
 pub mod shoppers;
+pub mod snapshot;
 
 use std::sync::Arc;
 
@@ -77,7 +79,7 @@ impl Store {
     /// those of before the choice may still stand.
     pub fn keep_to_choices(&self) {
         for (key, standing) in self.consents.all() {
-            let latest = self.shoppers.profile(key).map(|profile| profile.evidence_at);
+            let latest = self.shoppers.profile(key).map(|profile| profile.at);
             let latest = latest.map(|at| Timestamp::from_seconds(i64::from(at)));
             if latest.is_some_and(|at| !standing.admits(at)) {
                 self.forget(key);
@@ -100,24 +102,13 @@ mod tests {
     use super::*;
 
     fn store() -> Store {
-        Store::new(&config::Store {
-            profiles_max: 100,
-            products_max: 10,
-            products_per_profile_max: 10,
-            facets_per_profile_max: 10,
-            recent_max: 2,
-            hits_bytes_max: 0,
-            orders_max: 2,
-            orders_seconds: 1,
-            doubles_max: 2,
-            live_listeners_max: 1,
-        })
+        Store::new(&super::testing::settings())
     }
 
     fn learned(store: &Store, key: SubjectKey, at_seconds: u32) {
         let then = Timestamp::from_seconds(i64::from(at_seconds));
         store.shoppers.learn(key, then, |profile| {
-            (profile.evidence, profile.evidence_at) = (1.0, at_seconds);
+            (profile.evidence, profile.at) = (1.0, at_seconds);
         });
     }
 
@@ -147,5 +138,27 @@ mod tests {
         store.forget(SubjectKey(7));
         assert!(store.shoppers.profile(SubjectKey(7)).is_none());
         assert_eq!(*heard.lock(), [SubjectKey(7)]);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use crate::config;
+
+    /// Small caps, and nothing on disk.
+    pub(crate) fn settings() -> config::Store {
+        config::Store {
+            profiles_bytes_max: 1 << 24,
+            snapshot: None,
+            products_max: 10,
+            products_per_profile_max: 10,
+            facets_per_profile_max: 10,
+            recent_max: 2,
+            hits_bytes_max: 0,
+            orders_max: 2,
+            orders_seconds: 1,
+            doubles_max: 2,
+            live_listeners_max: 1,
+        }
     }
 }

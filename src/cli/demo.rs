@@ -167,6 +167,7 @@ fn settings(places: &Places) -> Result<Settings, Vec<crate::types::problem::Prob
          limits: {{rank_us: {RANK_US}}}\n\
          data_dir: \"{}\"\n\
          shutdown: {{lame_duck_ms: 0}}\n\
+         store: {{snapshot_seconds: 0}}\n\
          rules: {{path: {path}}}\n",
         state().display()
     );

@@ -51,7 +51,9 @@ pub(super) fn settings(
             knowledge_dir: raw.rules.knowledge_dir.as_deref().map(|path| files.path(path)),
         },
         store: Store {
-            profiles_max: size(raw.store.profiles_max),
+            profiles_bytes_max: raw.store.profiles_bytes_max,
+            snapshot: (raw.store.snapshot_seconds > 0)
+                .then(|| Duration::from_secs(raw.store.snapshot_seconds)),
             products_max: size(raw.store.products_max),
             hits_bytes_max: raw.store.hits_bytes_max,
             products_per_profile_max: size(raw.store.products_per_profile_max),

@@ -388,9 +388,12 @@ section! {
 section! {
     /// What is kept in memory.
     RawStore {
-        /// Profiles.
-        #[schemars(range(min = 1, max = 100_000_000))]
-        profiles_max: u64 = 1_000_000,
+        /// Bytes of all profiles together, with their index.
+        #[schemars(range(min = 16_777_216, max = 1_099_511_627_776_u64))]
+        profiles_bytes_max: u64 = 671_088_640,
+        /// Seconds between two snapshots of the profiles on disk; 0 = none are read or written.
+        #[schemars(range(min = 0, max = 86_400))]
+        snapshot_seconds: u64 = 60,
         /// Products in the catalogue.
         #[schemars(range(min = 1, max = 10_000_000))]
         products_max: u64 = 200_000,

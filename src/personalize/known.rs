@@ -49,10 +49,12 @@ pub struct KnownProduct {
     pub name: Option<String>,
     /// How it is remembered now, -1 to 1.
     pub memory: f64,
-    /// Purchases.
-    pub purchases: u16,
-    /// When something was done with it last; seconds since 1970.
-    pub last_event: u32,
+    /// Purchases; 255 stands for that and more.
+    pub purchases: u8,
+    /// The day of the last one; seconds since 1970.
+    pub bought_at: Option<u32>,
+    /// Units that are usual.
+    pub usual_quantity: Option<u8>,
 }
 
 /// The usual price level in one category.
@@ -99,7 +101,8 @@ impl Personalizer {
             name: self.product_name(memory.key),
             memory: rounded(taste.item(memory.key)),
             purchases: memory.purchases,
-            last_event: memory.at,
+            bought_at: (memory.purchases > 0).then(|| u32::from(memory.bought_day) * 86_400),
+            usual_quantity: memory.usual_quantity(),
         });
         let prices = profile.prices.iter().filter(|price| shown(price.category));
         let prices = prices.map(|price| KnownPrice {
@@ -109,7 +112,7 @@ impl Personalizer {
         Known {
             preferences: live(&taste, LIVE_TOP, &name),
             confidence: rounded(taste.confidence()),
-            last_event: Some(profile.evidence_at),
+            last_event: Some(profile.at),
             facets: facets.collect(),
             products: products.collect(),
             prices: prices.collect(),

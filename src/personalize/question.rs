@@ -25,7 +25,7 @@ use crate::rules::Rules;
 use crate::rules::daypart::Daypart;
 use crate::signals::ShownList;
 use crate::types::budget::Budget;
-use crate::types::ids::{ProductId, QueryId, Subject};
+use crate::types::ids::{ProductId, ProductKey, QueryId, Subject};
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
 use crate::wire::HitView;
@@ -98,6 +98,8 @@ pub struct Answered {
     pub score: f32,
     /// Why it moved, if something of its own moved it.
     pub reason: Option<String>,
+    /// Units that this shopper usually buys of it; `None` for what was never bought.
+    pub suggested_quantity: Option<u8>,
 }
 
 impl Personalizer {
@@ -199,6 +201,7 @@ impl Personalizer {
         };
         let lists = self.rank_lists(search, &reply, &pass)?;
         let one = lists.first().ok_or(FailOpen::Unmoved)?;
+        let usual = |product| moment.profile.as_ref()?.product(product)?.usual_quantity();
         let kept = one.explained.len() - one.ranking.removed.len();
         let hits = one.explained.iter().take(kept).filter_map(|told| {
             let hit = one.list.hits.get(told.was)?;
@@ -206,6 +209,7 @@ impl Personalizer {
                 position: told.is,
                 score: told.score,
                 reason: told.reason.clone(),
+                suggested_quantity: usual(ProductKey::of(&hit.id)),
                 ..Answered::natural(told.was, hit)
             })
         });
@@ -234,7 +238,13 @@ impl Personalizer {
         for viewed in question.views.iter().take(VIEWS_MAX).rev() {
             let facts = self.store.catalog.get(viewed.key());
             let kind = SignalKind::ViewDetails;
-            let signal = Signal { kind, product: viewed.key(), at: self.clock.now(), times: 1.0 };
+            let signal = Signal {
+                kind,
+                product: viewed.key(),
+                at: self.clock.now(),
+                times: 1.0,
+                quantity: 1,
+            };
             let profile = Arc::make_mut(profile.get_or_insert_default());
             apply(profile, &signal, facts.as_deref(), rules, caps);
         }
@@ -254,6 +264,7 @@ impl Answered {
             product,
             score: 0.0,
             reason: None,
+            suggested_quantity: None,
         }
     }
 }

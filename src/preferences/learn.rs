@@ -1,29 +1,32 @@
 //! One signal into one profile.
 //!
 //! In: a signal, what the catalogue knows of its product, the rules' weights. Out: the profile's
-//! sums moved on. Sums are forward-decayed: an entry holds its sum as of its latest event, an event
-//! that comes late is decayed to that time before it is added. So the same signals give the same
-//! sums in any order (up to rounding), and replicas may add to one profile without talking first.
+//! sums moved on. Sums are forward-decayed: all stand as of the profile's landmark, to which an
+//! event, early or late, is carried exactly; with the first event of a later day they move on.
+//! So the same signals give the same sums in any order, and replicas may add without talking first.
 //!
-//! Never panics, never stores a non-finite number, never grows past its [`Caps`]: beyond them the
-//! weakest entry is forgotten, never the one just touched. Learning one signal costs
-//! `O(facets · log facets)`, plus one pass over the entries when a cap is met.
+//! Error: a sum is rounded once an increment and once a day on which it moves on, so that it is off
+//! by at most `(increments + days) · 2⁻²⁴ · (1 + 10⁻³)` of the sum of all |increments|, decayed alike
+//! (`learn/history.rs` holds it over three years). Never stores what is no finite number, never grows
+//! past its [`Caps`]: [`keep`](super::keep) forgets the weakest. `O(facets · log facets)`.
 
-use crate::rules::Rules;
-use crate::types::clock::Timestamp;
-use crate::types::ids::ProductKey;
+use super::keep;
+use crate::rules::{HalfLives, Rules};
 use crate::types::product::{Axis, FacetKey, ProductFacts};
-use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory, Profile, decayed};
+use crate::types::profile::{
+    FacetMemory, PriceMemory, ProductMemory, Profile, carried, day, landmark,
+};
 use crate::types::signal::{Signal, SignalKind};
 
-/// No sum leaves ±this: far above what real histories reach, far below where `f32` loses units.
-pub const SUM_MAX: f32 = 1.0e5;
+/// No sum leaves ±this. Real sums stay below 2⁷ of their weights times what a day's carrying gives,
+/// 2¹⁰⁰ with the shortest half-life there is.
+pub const SUM_MAX: f32 = 1.0e37;
 
 /// Weight behind a price level after which it follows new prices instead of averaging all.
 pub const PRICE_WEIGHT_MAX: f32 = 20.0;
 
 /// Evidence below this is rounding left over from a signal that was taken back.
-const EVIDENCE_MIN: f32 = 1.0e-5;
+const EVIDENCE_MIN: f64 = 1.0e-5;
 
 /// Price levels remembered a profile.
 pub const PRICES_MAX: usize = 64;
@@ -56,17 +59,19 @@ pub fn apply(
         return false;
     }
     let at = signal.at.seconds_u32();
-    learn_product(profile, signal, weight, rules, caps.products);
+    move_on(profile, at, &rules.half_life);
+    let event = Event { weight, at, landmark: profile.landmark(), half_life: &rules.half_life };
+    learn_product(profile, signal, event);
+    keep::products(profile, &rules.half_life, caps.products, Some(signal.product));
     if let Some(facts) = facts {
         for facet in &facts.facets {
-            let half_life = rules.half_life.axis_seconds[facet.axis().index()];
-            learn_facet(profile, *facet, Increment { weight, at, half_life }, caps.facets);
+            learn_facet(profile, *facet, event, caps.facets);
         }
         if weight > 0.0 {
             learn_price(profile, facts, weight, caps.prices);
         }
     }
-    learn_evidence(profile, signal, rules);
+    learn_evidence(profile, signal, event, rules);
     profile.version = profile.version.wrapping_add(1);
     true
 }
@@ -82,70 +87,77 @@ pub fn is_purchase(kind: SignalKind) -> bool {
     )
 }
 
-/// A weight at a time, under a half-life in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Increment {
-    pub(super) weight: f32,
-    pub(super) at: u32,
-    pub(super) half_life: f32,
+/// Moves the profile's time on to `at`, and all sums to its landmark. An earlier `at` changes nothing.
+pub(super) fn move_on(profile: &mut Profile, at: u32, half_life: &HalfLives) {
+    let (from, to) = (profile.landmark(), landmark(at));
+    profile.at = profile.at.max(at);
+    if to <= from {
+        return;
+    }
+    let slow = carried(from, to, half_life.item_slow_seconds);
+    let fast = carried(from, to, half_life.item_fast_seconds);
+    for memory in &mut profile.products {
+        memory.slow = scaled(memory.slow, slow);
+        memory.fast = scaled(memory.fast, fast);
+    }
+    let axes = half_life.axis_seconds.map(|seconds| carried(from, to, seconds));
+    for memory in &mut profile.facets {
+        memory.sum = scaled(memory.sum, axes[memory.key.axis().index()]);
+    }
+    profile.evidence = scaled(profile.evidence, axes[Axis::Category.index()]);
 }
 
-/// Adds an increment to a sum that stands as of `at`; whichever is older decays to the other's time.
-///
-/// The result stands as of the later of the two times. A result that is not a number leaves the sum
-/// as it was.
-pub(super) fn folded(sum: f32, at: u32, increment: Increment) -> f32 {
-    let latest = Timestamp::from_seconds(i64::from(at.max(increment.at)));
-    let old = decayed(sum, at, latest, increment.half_life);
-    let new = decayed(increment.weight, increment.at, latest, increment.half_life);
-    let folded = old + new;
-    if folded.is_finite() { folded.clamp(-SUM_MAX, SUM_MAX) } else { sum }
+fn scaled(sum: f32, factor: f64) -> f32 {
+    (f64::from(sum) * factor) as f32
 }
 
-fn learn_product(
-    profile: &mut Profile,
-    signal: &Signal,
+/// `sum + increment`, rounded once. A result that is not a number leaves the sum as it was.
+pub(super) fn added(sum: f32, increment: f64) -> f32 {
+    let together = (f64::from(sum) + increment) as f32;
+    if together.is_nan() { sum } else { together.clamp(-SUM_MAX, SUM_MAX) }
+}
+
+/// A weight at a time, to be carried to a landmark.
+#[derive(Clone, Copy)]
+struct Event<'a> {
     weight: f32,
-    rules: &Rules,
-    products_max: usize,
-) {
-    let at = signal.at.seconds_u32();
-    let found = profile.products.binary_search_by_key(&signal.product, |p| p.key);
-    let index = match found {
+    at: u32,
+    landmark: u32,
+    half_life: &'a HalfLives,
+}
+
+impl Event<'_> {
+    fn carried(&self, half_life_seconds: f32) -> f64 {
+        f64::from(self.weight) * carried(self.at, self.landmark, half_life_seconds)
+    }
+}
+
+fn learn_product(profile: &mut Profile, signal: &Signal, event: Event<'_>) {
+    let index = match profile.products.binary_search_by_key(&signal.product, |p| p.key) {
         Ok(index) => index,
         Err(index) => {
-            let key = signal.product;
-            let blank = ProductMemory { key, slow: 0.0, fast: 0.0, at, purchases: 0, events: 0 };
-            profile.products.insert(index, blank);
+            profile.products.insert(index, ProductMemory::blank(signal.product));
             index
         }
     };
     let memory = &mut profile.products[index];
-    let slow = Increment { weight, at, half_life: rules.half_life.item_slow_seconds };
-    let fast = Increment { weight, at, half_life: rules.half_life.item_fast_seconds };
-    memory.slow = folded(memory.slow, memory.at, slow);
-    memory.fast = folded(memory.fast, memory.at, fast);
-    memory.at = memory.at.max(at);
-    memory.events = memory.events.saturating_add(1);
+    memory.slow = added(memory.slow, event.carried(event.half_life.item_slow_seconds));
+    memory.fast = added(memory.fast, event.carried(event.half_life.item_fast_seconds));
     if is_purchase(signal.kind) && signal.times > 0.0 {
-        memory.purchases = memory.purchases.saturating_add(1);
+        memory.bought(day(event.at), signal.quantity);
     }
-    keep_products(profile, rules, products_max, Some(signal.product));
 }
 
-fn learn_facet(profile: &mut Profile, key: FacetKey, increment: Increment, facets_max: usize) {
+fn learn_facet(profile: &mut Profile, key: FacetKey, event: Event<'_>, facets_max: usize) {
+    let increment = event.carried(event.half_life.axis_seconds[key.axis().index()]);
     match profile.facets.binary_search_by_key(&key, |f| f.key) {
         Ok(index) => {
             let memory = &mut profile.facets[index];
-            memory.sum = folded(memory.sum, memory.at, increment);
-            memory.at = memory.at.max(increment.at);
+            memory.sum = added(memory.sum, increment);
         }
         Err(index) => {
-            let memory = FacetMemory { key, sum: increment.weight, at: increment.at };
-            profile.facets.insert(index, memory);
-            if profile.facets.len() > facets_max {
-                keep_facets(profile, increment.half_life, facets_max, Some(key));
-            }
+            profile.facets.insert(index, FacetMemory { key, sum: added(0.0, increment) });
+            keep::facets(profile, event.half_life, facets_max, Some(key));
         }
     }
 }
@@ -166,92 +178,34 @@ fn learn_price(profile: &mut Profile, facts: &ProductFacts, weight: f32, prices_
         Err(index) => {
             let weight = weight.min(PRICE_WEIGHT_MAX);
             profile.prices.insert(index, PriceMemory { category, mean_ln: level, weight });
-            keep_prices(profile, prices_max, Some(category));
+            keep::prices(profile, prices_max, Some(category));
         }
     }
 }
 
 /// Evidence is the sum of |weight|; a signal that is taken back takes its evidence with it.
-fn learn_evidence(profile: &mut Profile, signal: &Signal, rules: &Rules) {
-    let at = signal.at.seconds_u32();
+fn learn_evidence(profile: &mut Profile, signal: &Signal, event: Event<'_>, rules: &Rules) {
     let weight = rules.signal_weights[signal.kind.index()].abs() * signal.times;
-    let half_life = rules.half_life.axis_seconds[Axis::Category.index()];
-    let sum = folded(profile.evidence, profile.evidence_at, Increment { weight, at, half_life });
-    profile.evidence = if sum.abs() < EVIDENCE_MIN { 0.0 } else { sum };
-    profile.evidence_at = profile.evidence_at.max(at);
+    let half_life = event.half_life.axis_seconds[Axis::Category.index()];
+    let sum = added(profile.evidence, Event { weight, ..event }.carried(half_life));
+    let now = f64::from(sum) * carried(event.landmark, profile.at, half_life);
+    profile.evidence = if now.abs() < EVIDENCE_MIN { 0.0 } else { sum };
 }
 
-/// Forgets the weakest products beyond `products_max`: smallest |slow| at the profile's latest
-/// time, then the older, then the smaller key.
-pub(super) fn keep_products(
-    profile: &mut Profile,
-    rules: &Rules,
-    products_max: usize,
-    spared: Option<ProductKey>,
-) {
-    let half_life = rules.half_life.item_slow_seconds;
-    while profile.products.len() > products_max {
-        let latest = profile.products.iter().map(|p| p.at).max().unwrap_or_default();
-        let latest = Timestamp::from_seconds(i64::from(latest));
-        let strength = |p: &ProductMemory| decayed(p.slow, p.at, latest, half_life).abs();
-        let weakest = weakest_of(&profile.products, |p| {
-            let kept = spared == Some(p.key) && products_max > 0;
-            (!kept).then(|| (strength(p), p.at, p.key.0))
-        });
-        let Some(index) = weakest else { return };
-        profile.products.remove(index);
-    }
-}
-
-/// Forgets the weakest facets beyond `facets_max`, by |sum| at the latest time, age, key.
-pub(super) fn keep_facets(
-    profile: &mut Profile,
-    half_life: f32,
-    facets_max: usize,
-    spared: Option<FacetKey>,
-) {
-    while profile.facets.len() > facets_max {
-        let latest = profile.facets.iter().map(|f| f.at).max().unwrap_or_default();
-        let latest = Timestamp::from_seconds(i64::from(latest));
-        let weakest = weakest_of(&profile.facets, |f| {
-            let kept = spared == Some(f.key) && facets_max > 0;
-            (!kept).then(|| (decayed(f.sum, f.at, latest, half_life).abs(), f.at, f.key.0))
-        });
-        let Some(index) = weakest else { return };
-        profile.facets.remove(index);
-    }
-}
-
-/// Forgets the price levels with the least weight behind them beyond `prices_max`.
-pub(super) fn keep_prices(profile: &mut Profile, prices_max: usize, spared: Option<FacetKey>) {
-    while profile.prices.len() > prices_max {
-        let weakest = weakest_of(&profile.prices, |p| {
-            let kept = spared == Some(p.category) && prices_max > 0;
-            (!kept).then_some((p.weight, 0, p.category.0))
-        });
-        let Some(index) = weakest else { return };
-        profile.prices.remove(index);
-    }
-}
-
-/// Where the entry with the smallest (strength, time, key) is; `None` entries are spared.
-fn weakest_of<T>(entries: &[T], rank: impl Fn(&T) -> Option<(f32, u32, u64)>) -> Option<usize> {
-    let ranked = entries.iter().enumerate().filter_map(|(i, entry)| rank(entry).map(|r| (r, i)));
-    ranked
-        .min_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)))
-        .map(|(_, index)| index)
-}
-
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::preferences::testing::{CAPS, facts, rules_for_tests};
+    use crate::types::clock::Timestamp;
+    use crate::types::ids::ProductKey;
 
     fn signal(kind: SignalKind, id: &str, at_seconds: i64) -> Signal {
         let product = ProductKey::of(id);
-        Signal { kind, product, at: Timestamp::from_seconds(at_seconds), times: 1.0 }
+        Signal { kind, product, at: Timestamp::from_seconds(at_seconds), times: 1.0, quantity: 1 }
     }
 
     #[test]
@@ -259,7 +213,7 @@ mod tests {
         let rules = rules_for_tests();
         let oat = facts("oat", "Oat Milk", "dairy/milk", &["plant-based"]);
         let mut profile = Profile::default();
-        let click = signal(SignalKind::ClickProduct, "oat", 1_000);
+        let click = signal(SignalKind::ClickProduct, "oat", 86_400);
         assert!(apply(&mut profile, &click, Some(&oat), &rules, CAPS));
         assert_eq!(profile.product(oat.key).map(|p| (p.slow, p.fast)), Some((0.2, 0.2)));
         assert_eq!(profile.facets.len(), oat.facets.len());
@@ -370,10 +324,10 @@ mod tests {
             let near = |x: f32, y: f32| (x - y).abs() <= 1e-4 * scale;
             prop_assert!(near(a.evidence, b.evidence));
             for (x, y) in a.facets.iter().zip(&b.facets) {
-                prop_assert!(x.key == y.key && x.at == y.at && near(x.sum, y.sum));
+                prop_assert!(x.key == y.key && near(x.sum, y.sum));
             }
             for (x, y) in a.products.iter().zip(&b.products) {
-                prop_assert!(x.key == y.key && x.at == y.at && x.events == y.events);
+                prop_assert!(x.key == y.key && x.purchases == y.purchases);
                 prop_assert!(near(x.slow, y.slow) && near(x.fast, y.fast));
             }
         }

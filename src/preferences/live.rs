@@ -94,11 +94,7 @@ mod tests {
         ];
         let mut facets: Vec<_> = rows
             .iter()
-            .map(|(axis, name, sum)| FacetMemory {
-                key: FacetKey::of(*axis, name),
-                sum: *sum,
-                at: 0,
-            })
+            .map(|(axis, name, sum)| FacetMemory { key: FacetKey::of(*axis, name), sum: *sum })
             .collect();
         facets.sort_by_key(|f| f.key);
         let profile = Profile { facets, ..Profile::default() };

@@ -1,58 +1,52 @@
 //! Two profiles that turn out to be one shopper's: a visit without a name, and the user who logs in.
 //!
-//! In: two profiles. Out: one that holds what both learned, each sum decayed to the later of the
-//! two times before it is added. Commutative: which of the two came first does not matter. Beyond
-//! the caps the weakest entries are forgotten. `O(entries)`.
+//! In: two profiles. Out: one that holds what both learned, each sum carried to the later of the
+//! two landmarks before it is added. Commutative: which of the two came first does not matter.
+//! Beyond the caps the weakest entries are forgotten. `O(entries)`.
 
-use super::learn::{Caps, Increment, PRICE_WEIGHT_MAX, folded};
-use super::learn::{keep_facets, keep_prices, keep_products};
+use super::keep;
+use super::learn::{Caps, PRICE_WEIGHT_MAX, added, move_on};
 use crate::rules::Rules;
-use crate::types::product::Axis;
-use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory, Profile};
+use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory, Profile, QUANTITIES};
 
 /// Joins two profiles into one; the result's version is above both.
 pub fn merge(a: &Profile, b: &Profile, rules: &Rules, caps: Caps) -> Profile {
-    let (slow, fast) = (rules.half_life.item_slow_seconds, rules.half_life.item_fast_seconds);
+    let at = a.at.max(b.at);
+    let (mut a, mut b) = (a.clone(), b.clone());
+    move_on(&mut a, at, &rules.half_life);
+    move_on(&mut b, at, &rules.half_life);
     let mut merged = Profile {
-        products: union(
-            &a.products,
-            &b.products,
-            |p| p.key,
-            |x, y| ProductMemory {
-                key: x.key,
-                slow: folded(x.slow, x.at, increment(y.slow, y.at, slow)),
-                fast: folded(x.fast, x.at, increment(y.fast, y.at, fast)),
-                at: x.at.max(y.at),
-                purchases: x.purchases.saturating_add(y.purchases),
-                events: x.events.saturating_add(y.events),
-            },
-        ),
-        facets: union(
-            &a.facets,
-            &b.facets,
-            |f| f.key,
-            |x, y| {
-                let half_life = rules.half_life.axis_seconds[x.key.axis().index()];
-                let sum = folded(x.sum, x.at, increment(y.sum, y.at, half_life));
-                FacetMemory { key: x.key, sum, at: x.at.max(y.at) }
-            },
-        ),
+        products: union(&a.products, &b.products, |p| p.key, product),
+        facets: union(&a.facets, &b.facets, |f| f.key, facet),
         prices: union(&a.prices, &b.prices, |p| p.category, price),
-        evidence: 0.0,
-        evidence_at: a.evidence_at.max(b.evidence_at),
+        evidence: added(a.evidence, f64::from(b.evidence)),
+        at,
         version: a.version.max(b.version).wrapping_add(1),
     };
-    let category = rules.half_life.axis_seconds[Axis::Category.index()];
-    let evidence = increment(b.evidence, b.evidence_at, category);
-    merged.evidence = folded(a.evidence, a.evidence_at, evidence);
-    keep_products(&mut merged, rules, caps.products, None);
-    keep_facets(&mut merged, category, caps.facets, None);
-    keep_prices(&mut merged, caps.prices, None);
+    keep::products(&mut merged, &rules.half_life, caps.products, None);
+    keep::facets(&mut merged, &rules.half_life, caps.facets, None);
+    keep::prices(&mut merged, caps.prices, None);
     merged
 }
 
-fn increment(weight: f32, at: u32, half_life: f32) -> Increment {
-    Increment { weight, at, half_life }
+fn facet(x: &FacetMemory, y: &FacetMemory) -> FacetMemory {
+    FacetMemory { key: x.key, sum: added(x.sum, f64::from(y.sum)) }
+}
+
+fn product(x: &ProductMemory, y: &ProductMemory) -> ProductMemory {
+    let order = |p: &ProductMemory| (p.bought_day, p.quantities);
+    let (later, earlier) = if order(x) >= order(y) { (x, y) } else { (y, x) };
+    let known = later.quantities.into_iter().chain(earlier.quantities).filter(|units| *units > 0);
+    let mut quantities = [0; QUANTITIES];
+    quantities.iter_mut().zip(known).for_each(|(place, units)| *place = units);
+    ProductMemory {
+        key: x.key,
+        slow: added(x.slow, f64::from(y.slow)),
+        fast: added(x.fast, f64::from(y.fast)),
+        bought_day: later.bought_day,
+        purchases: x.purchases.saturating_add(y.purchases),
+        quantities,
+    }
 }
 
 fn price(x: &PriceMemory, y: &PriceMemory) -> PriceMemory {
@@ -110,6 +104,7 @@ mod tests {
                 product: ProductKey::of(&id),
                 at: Timestamp::from_seconds(*at),
                 times: 1.0,
+                quantity: product + 1,
             };
             let facts = facts(&id, "x", "a/b", &[["p", "q", "r"][usize::from(product % 3)]]);
             apply(&mut profile, &signal, Some(&facts), rules, CAPS);
@@ -139,7 +134,7 @@ mod tests {
             let one = learned(&[a, b].concat(), &rules);
             prop_assert_eq!(merged.products.len(), one.products.len());
             for (x, y) in merged.facets.iter().zip(&one.facets) {
-                prop_assert!(x.key == y.key && x.at == y.at && (x.sum - y.sum).abs() < 1e-3);
+                prop_assert!(x.key == y.key && (x.sum - y.sum).abs() < 1e-3);
             }
             prop_assert!((merged.evidence - one.evidence).abs() < 1e-3);
         }

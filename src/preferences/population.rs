@@ -14,11 +14,13 @@
 //! Nobody's identity comes here. Every table is bounded: of a full one the eighth with the least
 //! behind it is dropped, and counts that grow large are halved, which keeps every rate.
 
+mod kept;
+mod networks;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-mod networks;
-
+pub use kept::KeptPopulation;
 use networks::Networks;
 
 use super::propensity::Propensities;
@@ -69,7 +71,7 @@ impl Hasher for KeyHasher {
     }
 
     fn write_u64(&mut self, key: u64) {
-        // the table takes its buckets from the low bits, where facets keep their axis
+        // a product's key has no bits on top, where the table takes its tags from
         self.0 = key ^ key.rotate_left(32);
     }
 }
@@ -353,8 +355,7 @@ impl Priors<'_> {
 
     fn mean(&mut self, category: Option<FacetKey>) -> f32 {
         let Some(key) = category else { return self.population.category_rate(None, self.k) };
-        // the lowest bits are the axis
-        let place = &mut self.means[(key.0 >> 2) as usize % MEANS_MAX];
+        let place = &mut self.means[key.hash() as usize % MEANS_MAX];
         match *place {
             Some((known, mean)) if known == key => mean,
             _ => {

@@ -73,6 +73,20 @@ impl Propensities {
         }
     }
 
+    /// Impressions and clicks by position.
+    pub fn counts(&self) -> (&[f64], &[f64]) {
+        (&self.shown, &self.clicked)
+    }
+
+    /// What counts like these make; positions beyond the last one are left out.
+    pub fn from_counts(shown: &[f64], clicked: &[f64]) -> Self {
+        let mut counted = Self::default();
+        counted.shown.iter_mut().zip(shown).for_each(|(to, from)| *to = *from);
+        counted.clicked.iter_mut().zip(clicked).for_each(|(to, from)| *to = *from);
+        counted.refresh();
+        counted
+    }
+
     /// Computes the table from the counts: click rate a position over the rate the discount
     /// explains, smoothed towards the discount, made non-increasing from the top.
     pub fn refresh(&mut self) {

@@ -2,13 +2,14 @@
 //!
 //! In: a profile, the rules, a time. Out: numbers on stated, bounded scales that the ranking weighs:
 //! affinity of a facet, memory of a product, distance from the usual price, confidence. Reading
-//! never changes the profile and allocates nothing; each read is one binary search and one decay.
+//! never changes the profile and allocates nothing; each read is one binary search, for all sums
+//! decay by the same few factors.
 
 use crate::rules::Rules;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey};
-use crate::types::profile::{Profile, decayed_to};
+use crate::types::profile::{Profile, carried};
 
 /// A distance of this many natural-log units (a factor of four) is as far as a price can be.
 const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
@@ -18,20 +19,31 @@ const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
 pub struct Taste<'a> {
     /// Whose taste.
     pub profile: &'a Profile,
-    rules: &'a Rules,
-    /// Seconds since the epoch.
-    now: u32,
+    saturation: f32,
+    /// What sums as of the landmark are worth now: a product's two, and a facet's by axis.
+    slow: f32,
+    fast: f32,
+    axes: [f32; 4],
     confidence: f32,
 }
 
 impl<'a> Taste<'a> {
-    /// Reads `profile` as of `now`.
+    /// Reads `profile` as of `now`, or as of its latest event if that is later: the past is never
+    /// inflated.
     pub fn at(profile: &'a Profile, rules: &'a Rules, now: Timestamp) -> Self {
-        let half_life = rules.half_life.axis_seconds[Axis::Category.index()];
-        let now = now.seconds_u32();
-        let evidence = decayed_to(profile.evidence, profile.evidence_at, now, half_life);
-        let confidence = saturated(evidence.max(0.0), rules.ranking.saturation);
-        Self { profile, rules, now, confidence }
+        let now = now.seconds_u32().max(profile.at);
+        let decay = |seconds: f32| carried(profile.landmark(), now, seconds) as f32;
+        let axes = rules.half_life.axis_seconds.map(decay);
+        let saturation = rules.ranking.saturation;
+        let evidence = profile.evidence * axes[Axis::Category.index()];
+        Self {
+            profile,
+            saturation,
+            slow: decay(rules.half_life.item_slow_seconds),
+            fast: decay(rules.half_life.item_fast_seconds),
+            axes,
+            confidence: saturated(evidence.max(0.0), saturation),
+        }
     }
 
     /// How much is known of this shopper at all: `e / (e + saturation)` of the decayed evidence,
@@ -44,9 +56,7 @@ impl<'a> Taste<'a> {
     /// facet without evidence. `O(log facets)`.
     pub fn affinity(&self, facet: FacetKey) -> f32 {
         let Some(memory) = self.profile.facet(facet) else { return 0.0 };
-        let half_life = self.rules.half_life.axis_seconds[facet.axis().index()];
-        let sum = decayed_to(memory.sum, memory.at, self.now, half_life);
-        saturated(sum, self.rules.ranking.saturation)
+        saturated(memory.sum * self.axes[facet.axis().index()], self.saturation)
     }
 
     /// Memory of this very product, in `(-1, 1)`; 0 for a product without history.
@@ -58,10 +68,8 @@ impl<'a> Taste<'a> {
     /// `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
         let Some(memory) = self.profile.product(product) else { return 0.0 };
-        let half_life = &self.rules.half_life;
-        let slow = decayed_to(memory.slow, memory.at, self.now, half_life.item_slow_seconds);
-        let fast = decayed_to(memory.fast, memory.at, self.now, half_life.item_fast_seconds);
-        let raw = slow.abs().sqrt().copysign(slow) + fast;
+        let slow = memory.slow * self.slow;
+        let raw = slow.abs().sqrt().copysign(slow) + memory.fast * self.fast;
         saturated(raw, 1.0)
     }
 
@@ -103,30 +111,27 @@ mod tests {
 
     fn profile() -> Profile {
         let memory = |id: &str, slow: f32, fast: f32| ProductMemory {
-            key: ProductKey::of(id),
             slow,
             fast,
-            at: 1_000,
-            purchases: 0,
-            events: 1,
+            ..ProductMemory::blank(ProductKey::of(id))
         };
         let mut products = vec![
             memory("liked", 4.0, 1.0),
             memory("some", 0.2, 0.2),
-            memory("returned", -0.8, -0.8),
+            memory("returned", -0.25, 0.0),
         ];
         products.sort_by_key(|p| p.key);
         let facet = FacetKey::of(Axis::Attribute, "spicy");
         Profile {
             products,
-            facets: vec![FacetMemory { key: facet, sum: -1.0, at: 1_000 }],
+            facets: vec![FacetMemory { key: facet, sum: -1.0 }],
             prices: vec![PriceMemory {
                 category: FacetKey::of(Axis::Category, "milk"),
                 mean_ln: 4.0_f32.ln(),
                 weight: 1.0,
             }],
             evidence: 3.0,
-            evidence_at: 1_000,
+            at: 0,
             version: 1,
         }
     }
@@ -134,7 +139,7 @@ mod tests {
     #[test]
     fn an_affinity_reaches_one_half_at_the_saturation_and_keeps_its_sign() {
         let (profile, rules) = (profile(), rules_for_tests());
-        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        let taste = Taste::at(&profile, &rules, Timestamp(0));
         assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "spicy")), -0.5);
         assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "sweet")), 0.0);
         assert_eq!(taste.confidence(), 0.75);
@@ -143,26 +148,26 @@ mod tests {
     #[test]
     fn taste_fades_with_its_half_life() {
         let (profile, rules) = (profile(), rules_for_tests());
-        let later = Timestamp::from_seconds(1_000 + 60 * 86_400);
+        let later = Timestamp::from_seconds(60 * 86_400);
         let taste = Taste::at(&profile, &rules, later);
         let spicy = taste.affinity(FacetKey::of(Axis::Attribute, "spicy"));
         assert!((spicy + 1.0 / 3.0).abs() < 1e-5, "{spicy}");
     }
 
     #[test]
-    fn item_memory_adds_the_root_of_the_slow_sum_and_the_fast_sum() {
+    fn item_memory_adds_the_signed_root_of_the_slow_sum_and_the_fast_sum() {
         let (profile, rules) = (profile(), rules_for_tests());
-        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        let taste = Taste::at(&profile, &rules, Timestamp(0));
         assert_eq!(taste.item(ProductKey::of("liked")), 0.75);
         assert!(taste.item(ProductKey::of("some")) > 0.0);
-        assert!(taste.item(ProductKey::of("returned")) < 0.0);
+        assert!((taste.item(ProductKey::of("returned")) + 1.0 / 3.0).abs() < 1e-6);
         assert_eq!(taste.item(ProductKey::of("never seen")), 0.0);
     }
 
     #[test]
     fn a_price_far_from_the_usual_one_counts_against_a_product_in_both_directions() {
         let (profile, rules) = (profile(), rules_for_tests());
-        let taste = Taste::at(&profile, &rules, Timestamp::from_seconds(1_000));
+        let taste = Taste::at(&profile, &rules, Timestamp(0));
         let milk = Some(FacetKey::of(Axis::Category, "milk"));
         assert_eq!(taste.price(milk, Some(4.0)), 0.0);
         assert!((taste.price(milk, Some(16.0)) + 0.5).abs() < 1e-6);

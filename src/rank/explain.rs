@@ -238,7 +238,7 @@ fn picked_with(
     names: &Names<'_>,
 ) -> Option<Arc<ProductFacts>> {
     let mut picked: Vec<_> = profile.products.iter().filter(|p| p.slow > 0.0).collect();
-    picked.sort_by(|a, b| b.slow.total_cmp(&a.slow).then(b.at.cmp(&a.at)));
+    picked.sort_by(|a, b| b.slow.total_cmp(&a.slow).then(b.bought_day.cmp(&a.bought_day)));
     let others = picked.into_iter().filter(|p| p.key != product).take(PICKED_LOOKUPS_MAX);
     others.filter_map(|p| (names.product)(p.key)).find(|facts| facts.facets.contains(&facet))
 }

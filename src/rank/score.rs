@@ -91,8 +91,7 @@ impl Lifts {
     const PLACES: usize = 128;
 
     fn of(&mut self, request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
-        // the lowest bits are the axis
-        let place = &mut self.0[(facet.0 >> 2) as usize % Self::PLACES];
+        let place = &mut self.0[facet.hash() as usize % Self::PLACES];
         if place.0 != facet {
             *place = (facet, lift(request, taste, facet));
         }

@@ -72,7 +72,7 @@ impl Stage {
 
     /// The shopper did this so many times.
     pub(super) fn did(&mut self, times: usize, kind: SignalKind, facts: &ProductFacts) {
-        let signal = Signal { kind, product: facts.key, at: Self::NOW, times: 1.0 };
+        let signal = Signal { kind, product: facts.key, at: Self::NOW, times: 1.0, quantity: 1 };
         for _ in 0..times {
             apply(&mut self.profile, &signal, Some(facts), &self.rules, CAPS);
         }

@@ -155,8 +155,8 @@ fn purchase_kind(subscription: bool, bulk: bool, bought_before: bool) -> SignalK
 }
 
 /// What the shopper usually takes of a product at once, as far as their profile tells.
-fn usual_quantity(_memory: &ProductMemory) -> Option<f32> {
-    None
+fn usual_quantity(memory: &ProductMemory) -> Option<f32> {
+    memory.usual_quantity().map(f32::from)
 }
 
 /// Many units at once: for this shopper, or where nothing is known of their habit for anybody.
@@ -183,7 +183,9 @@ struct Act<'a> {
 impl Act<'_> {
     fn signal(&self, kind: SignalKind) -> Signal {
         let product = self.interaction.product.key();
-        Signal { kind, product, at: self.interaction.at, times: 1.0 }
+        // what is no number of units becomes 0: nobody said
+        let quantity = self.interaction.quantity.round() as u8;
+        Signal { kind, product, at: self.interaction.at, times: 1.0, quantity }
     }
 
     fn plain(&mut self, kind: SignalKind) {

@@ -56,7 +56,7 @@ impl Unbought {
                 return true;
             }
             let kind = SignalKind::ViewedNeverBought;
-            due.push(Signal { kind, product: *product, at, times: 1.0 });
+            due.push(Signal { kind, product: *product, at, times: 1.0, quantity: 0 });
             false
         });
         due

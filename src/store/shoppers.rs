@@ -1,51 +1,59 @@
-//! Profiles by subject.
+//! Profiles by subject, packed, under one cap in bytes.
 //!
-//! In: a subject's key. Out: the profile, shared by `Arc`: readers never wait for learning, which
-//! copies on write. At most `profiles_max` profiles are kept; beyond that the weakest of a few
-//! sampled ones goes (least evidence left, decayed to now). Locks are a shard's, held for one step.
+//! In: a subject's key. Out: the profile, unpacked for whoever asked: readers never wait for learning
+//! longer than it takes to unpack, change and pack one profile. The table is sharded; beyond
+//! `profiles_bytes_max` the weakest of a few sampled profiles goes (least evidence left, decayed to
+//! now). Pages and index count; while a snapshot is written, so may pages of one shard that change
+//! meanwhile, twice. Locks are a shard's, held for one step.
 
+mod shard;
+mod slab;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 
 use crate::config;
+use crate::preferences::packed;
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
-use crate::types::profile::{Profile, decayed};
+use crate::types::profile::Profile;
+use shard::{Part, Shard};
+use slab::Slab;
 
-/// Shards of the profile table: more than cores, so that two rarely meet.
-const SHARDS: usize = 64;
-/// Profiles looked at to find one to forget.
-const SAMPLE: usize = 8;
-/// Half-life by which the worth of a profile's evidence is judged when one must go: 60 days.
-const WORTH_HALF_LIFE_SECONDS: f32 = 60.0 * 86_400.0;
+/// Shards of the table: more than cores, so that two rarely meet, and few enough that their last,
+/// half-filled pages do not matter.
+const SHARDS: usize = 16;
+
+/// What a restart adds to each version. An `ETag` that went out after the snapshot must not come
+/// again for another order; nobody learns so much between two snapshots.
+const RESTORED_VERSIONS: u32 = 1 << 16;
 
 /// The profiles.
 pub struct Shoppers {
     shards: Box<[Mutex<Shard>]>,
-    shard_max: usize,
 }
 
-#[derive(Default)]
-struct Shard {
-    profiles: IndexMap<SubjectKey, Arc<Profile>>,
-    /// Moves on with every eviction, so that samples differ.
-    hand: usize,
-}
+/// One shard's profiles as they were at one moment.
+pub struct Frozen(Slab);
 
 impl Shoppers {
-    /// An empty table with the settings' caps.
+    /// An empty table with the settings' cap.
     pub fn new(settings: &config::Store) -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            shard_max: settings.profiles_max.div_ceil(SHARDS).max(1),
-        }
+        let bytes = usize::try_from(settings.profiles_bytes_max).unwrap_or(usize::MAX);
+        let shard = || Mutex::new(Shard::new(bytes / SHARDS));
+        Self { shards: std::iter::repeat_with(shard).take(SHARDS).collect() }
     }
 
     /// The profile of `key`, if anything was ever learned.
     pub fn profile(&self, key: SubjectKey) -> Option<Arc<Profile>> {
-        self.shard(key).lock().profiles.get(&key).cloned()
+        let mut bytes = Vec::new();
+        // Copied under the lock, unpacked after it.
+        self.shard(key)
+            .lock()
+            .read(key, &mut bytes)
+            .then(|| packed::unpack(&bytes).map(Arc::new))?
     }
 
     /// Lets `learn` change the profile of `key`, which is empty at first.
@@ -56,22 +64,64 @@ impl Shoppers {
         learn: impl FnOnce(&mut Profile) -> T,
     ) -> T {
         let mut shard = self.shard(key).lock();
-        if !shard.profiles.contains_key(&key) {
-            while shard.profiles.len() >= self.shard_max {
-                shard.forget_one(now);
-            }
+        let mut bytes = Vec::new();
+        let known = shard.read(key, &mut bytes);
+        let mut profile = packed::unpack(&bytes).unwrap_or_default();
+        let learned = learn(&mut profile);
+        if known || profile != Profile::default() {
+            bytes.clear();
+            packed::pack(&profile, &mut bytes);
+            shard.write(key, &bytes, now);
         }
-        learn(Arc::make_mut(shard.profiles.entry(key).or_default()))
+        learned
     }
 
     /// Takes a profile out of the table.
     pub fn take(&self, key: SubjectKey) -> Option<Arc<Profile>> {
-        self.shard(key).lock().profiles.swap_remove(&key)
+        let mut bytes = Vec::new();
+        let mut shard = self.shard(key).lock();
+        let known = shard.read(key, &mut bytes);
+        known.then(|| {
+            shard.remove(key);
+            packed::unpack(&bytes).map(Arc::new)
+        })?
     }
 
     /// Profiles in memory. `O(shards)`.
     pub fn profiles(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().profiles.len()).sum()
+        self.shards.iter().map(|shard| shard.lock().subjects()).sum()
+    }
+
+    /// Bytes that they and their index take. `O(shards)`.
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().bytes()).sum()
+    }
+
+    /// Counts up with every change of any profile. `O(shards)`.
+    pub fn changes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.lock().changes()).sum()
+    }
+
+    /// All profiles, shard by shard, each as it is at the moment it is asked for. A shard's lock is
+    /// held for the copy of its list of pages.
+    pub fn freeze(&self) -> impl Iterator<Item = Frozen> {
+        self.shards.iter().map(|shard| Frozen(shard.lock().freeze()))
+    }
+
+    /// Puts back a profile as [`Frozen::for_each`] gave it; false for bytes that are none.
+    pub fn restore(&self, key: SubjectKey, bytes: &[u8]) -> bool {
+        let Some(mut profile) = packed::unpack(bytes) else { return false };
+        profile.version = profile.version.wrapping_add(RESTORED_VERSIONS);
+        let mut bytes = Vec::with_capacity(bytes.len());
+        packed::pack(&profile, &mut bytes);
+        let then = Timestamp::from_seconds(profile.at.into());
+        self.shard(key).lock().write(key, &bytes, then);
+        true
+    }
+
+    /// Forgets everybody.
+    pub fn clear(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().clear());
     }
 
     fn shard(&self, key: SubjectKey) -> &Mutex<Shard> {
@@ -79,65 +129,32 @@ impl Shoppers {
     }
 }
 
-impl Shard {
-    fn forget_one(&mut self, now: Timestamp) {
-        let length = self.profiles.len();
-        let worth = |index: &usize| {
-            self.profiles.get_index(*index).map_or(f32::INFINITY, |(_, p)| {
-                decayed(p.evidence, p.evidence_at, now, WORTH_HALF_LIFE_SECONDS)
-            })
-        };
-        // Steps of a large odd number visit places that lie far apart.
-        let places = (0..SAMPLE).map(|step| (self.hand + step * 0x9e37_79b1) % length.max(1));
-        let weakest = places.min_by(|a, b| worth(a).total_cmp(&worth(b))).unwrap_or(0);
-        self.profiles.swap_remove_index(weakest);
-        self.hand = self.hand.wrapping_add(1);
+impl Frozen {
+    /// Every profile with its packed bytes.
+    ///
+    /// # Errors
+    /// The first that `each` returns.
+    pub fn for_each<E>(
+        &self,
+        mut each: impl FnMut(SubjectKey, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let parts = || self.0.iter().filter_map(Part::parse);
+        let further = parts().filter(|part| part.number > 0);
+        let further: HashMap<_, _> = further.map(|part| ((part.key, part.number), part)).collect();
+        let mut whole = Vec::new();
+        for first in parts().filter(|part| part.number == 0) {
+            whole.clear();
+            whole.extend(first.bytes);
+            let (mut more, mut number) = (first.more, 1);
+            while more && let Some(part) = further.get(&(first.key, number)) {
+                whole.extend(part.bytes);
+                (more, number) = (part.more, number + 1);
+            }
+            each(first.key, &whole)?;
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(profiles_max: usize) -> Shoppers {
-        Shoppers::new(&config::Store {
-            profiles_max,
-            products_max: 10,
-            products_per_profile_max: 10,
-            facets_per_profile_max: 10,
-            recent_max: 2,
-            doubles_max: 2,
-            hits_bytes_max: 0,
-            orders_max: 2,
-            orders_seconds: 1,
-            live_listeners_max: 1,
-        })
-    }
-
-    fn strengthen(table: &Shoppers, key: SubjectKey, evidence: f32) {
-        table.learn(key, Timestamp(0), |profile| profile.evidence = evidence);
-    }
-
-    #[test]
-    fn the_number_of_profiles_stays_under_its_cap_and_the_weak_go_first() {
-        let table = table(64 * 4);
-        let strong: Vec<_> = (0..64_u128).map(|n| SubjectKey(n << 64)).collect();
-        strong.iter().for_each(|key| strengthen(&table, *key, 100.0));
-        for number in 0..10_000_u128 {
-            strengthen(&table, SubjectKey((number << 64) | 7), 0.1);
-        }
-        assert!(table.profiles() <= 64 * 4);
-        assert!(strong.iter().all(|key| table.profile(*key).is_some()));
-    }
-
-    #[test]
-    fn a_reader_keeps_the_profile_it_took_while_learning_goes_on() {
-        let table = table(64);
-        let key = SubjectKey(1);
-        strengthen(&table, key, 1.0);
-        let before = table.profile(key).unwrap();
-        strengthen(&table, key, 2.0);
-        assert_eq!(before.evidence, 1.0);
-        assert_eq!(table.profile(key).unwrap().evidence, 2.0);
-    }
-}
+mod tests;

@@ -96,6 +96,12 @@ pub struct Metrics {
     pub profiles: IntGauge,
     /// Products in the catalogue.
     pub products: IntGauge,
+    /// Bytes of the profiles and their index.
+    pub profile_bytes: IntGauge,
+    /// Files of profiles written or not.
+    pub snapshots: IntCounterVec,
+    /// When the last one was written.
+    pub snapshot_timestamp_seconds: IntGauge,
 }
 
 /// Name, help and labels of each metric, in the order of [`Metrics`].
@@ -160,6 +166,9 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_in_flight_requests", "Requests being served.", &[]),
     ("leafrank_profiles", "Profiles in memory.", &[]),
     ("leafrank_products", "Products in the catalogue.", &[]),
+    ("leafrank_profile_bytes", "Bytes of the profiles in memory, with their index.", &[]),
+    ("leafrank_snapshots_total", "Snapshots of the profiles on disk, by outcome.", &["outcome"]),
+    ("leafrank_snapshot_timestamp_seconds", "When the last one was written; 0 = not yet.", &[]),
 ];
 
 /// Bounds of the time histograms, from 5 µs to 1 s.
@@ -262,6 +271,9 @@ impl Metrics {
             in_flight: b.gauge()?,
             profiles: b.gauge()?,
             products: b.gauge()?,
+            profile_bytes: b.gauge()?,
+            snapshots: b.counters()?,
+            snapshot_timestamp_seconds: b.gauge()?,
             registry: b.registry,
         })
     }

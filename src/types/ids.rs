@@ -63,15 +63,21 @@ impl ProductId {
     }
 }
 
-/// A product's id as 64 stable bits: what profiles, priors and the catalogue store.
+/// A product's id as 48 stable bits: what profiles, priors and the catalogue store.
+///
+/// Two of a million products meet in one key with a probability of 0.2 %, and then share what is
+/// known of them; a profile of a thousand products is 2 kB smaller than with 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProductKey(pub u64);
 
 impl ProductKey {
     /// Hashes an id by XXH3-64, which is stable across versions and machines.
     pub fn of(id: &str) -> Self {
-        Self(xxh3_64(id.as_bytes()))
+        Self(xxh3_64(id.as_bytes()) & Self::MASK)
     }
+
+    /// The bits that a key has.
+    pub const MASK: u64 = (1 << 48) - 1;
 }
 
 /// Whom a request teaches and whose taste ranks it: the user, else the session.

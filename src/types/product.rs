@@ -1,4 +1,4 @@
-//! Products as the catalogue knows them: a handful of facets as 64-bit keys.
+//! Products as the catalogue knows them: a handful of facets as hashed keys.
 //!
 //! A facet is a product dimension with a value: category `dairy/milk`, brand `oatly`, attribute
 //! `plant-based`, price tier `premium`. Names are hashed once, when a product is first seen;
@@ -42,21 +42,34 @@ impl Axis {
     }
 }
 
-/// A facet as 64 stable bits; the axis is in the two lowest.
+/// A facet as 34 stable bits: 32 of a hash, and the axis above them.
+///
+/// 32 bits an axis are what a profile has room for; among 10,000 facets of one axis two meet in one
+/// key with a probability of 1.2 %, and then share one taste.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FacetKey(pub u64);
 
 impl FacetKey {
     /// The key of `value` on `axis`. The value must already be in [`normalise`]d form.
     pub fn of(axis: Axis, value: &str) -> Self {
-        let hash = xxh3_64_with_seed(value.as_bytes(), axis.index() as u64);
-        Self((hash & !0b11) | axis.index() as u64)
+        Self::from_parts(axis, xxh3_64_with_seed(value.as_bytes(), axis.index() as u64) as u32)
+    }
+
+    /// The key of a facet that is kept as its axis and its hash.
+    pub fn from_parts(axis: Axis, hash: u32) -> Self {
+        Self((axis.index() as u64) << 32 | u64::from(hash))
+    }
+
+    /// The key without its axis.
+    #[inline]
+    pub fn hash(self) -> u32 {
+        self.0 as u32
     }
 
     /// The axis this facet lies on.
     #[inline]
     pub fn axis(self) -> Axis {
-        Axis::ALL[(self.0 & 0b11) as usize]
+        Axis::ALL[(self.0 >> 32 & 0b11) as usize]
     }
 }
 
@@ -134,7 +147,9 @@ mod tests {
     #[test]
     fn a_facet_key_remembers_its_axis() {
         for axis in Axis::ALL {
-            assert_eq!(FacetKey::of(axis, "organic").axis(), axis);
+            let key = FacetKey::of(axis, "organic");
+            assert_eq!(key.axis(), axis);
+            assert_eq!(FacetKey::from_parts(axis, key.hash()), key);
         }
         assert_ne!(FacetKey::of(Axis::Brand, "organic"), FacetKey::of(Axis::Attribute, "organic"));
     }

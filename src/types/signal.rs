@@ -76,6 +76,8 @@ pub struct Signal {
     /// Signed multiplicity: `-1.0` takes back a signal that turned out wrong (a product marked as
     /// scrolled past that was then clicked), `1.0` otherwise.
     pub times: f32,
+    /// Units of a purchase, saturating; 0 where nobody said or counts them.
+    pub quantity: u8,
 }
 
 #[cfg(test)]

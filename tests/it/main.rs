@@ -33,6 +33,7 @@ mod matrix;
 mod modes;
 mod pages;
 mod prometheus;
+mod restart;
 mod rolling;
 mod rules;
 mod scenarios;
