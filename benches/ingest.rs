@@ -85,6 +85,8 @@ impl Paths {
             personalizer: Arc::new(personalizer),
             limits: settings.limits.track,
             limit_hits: Arc::new(LimitHits::new(&metrics, time.clone())),
+            metrics,
+            shop: None,
             clock: time,
         });
         Self { observer, router, clock, _directory: directory }

@@ -92,6 +92,7 @@ fn facts(kind: &Kind, n: usize) -> ProductFacts {
     let facet = |axis, name: &str, n: usize| FacetKey::of(axis, &format!("{name} {n}"));
     let category = facet(Axis::Category, "category", n % kind.categories);
     ProductFacts {
+        sensitive: false,
         key: ProductKey::of(&n.to_string()),
         name: "x".into(),
         facets: [

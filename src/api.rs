@@ -4,18 +4,15 @@
 //! |---|---|
 //! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
 //! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
-//! | `GET /api/users/{id}/preferences/live` | what is known of a user, in the plan's shape |
-//! | `GET /api/preferences/live?user_id=` | the same |
+//! | `GET /api/users/{id}/preferences/live`, `/api/preferences/live?user_id=` | tastes of a user |
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
-//! | `GET`, `DELETE /api/users/{id}` | all that is known of a user; forgets it |
-//! | `PUT /api/users/{id}/consent` | what may be learned |
+//! | `GET`, `DELETE /api/users/{id}`, `PUT …/consent` | all that is known; forgets it; what may be |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
-//! Served on a port of its own, on loopback unless the settings say otherwise; the data port answers
-//! one of these only where the settings list it. A path that names a user answers to whom `border`
-//! lets speak for that user. Answers are never cached and allow any origin, as the shop's own API
-//! does.
+//! Served on a port of its own; the data port answers one of these only where the settings list it. A
+//! path that names a user answers to whom `border` lets speak for that user. Never cached; pages of
+//! any origin may call.
 
 mod body;
 mod error;

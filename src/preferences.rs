@@ -1,14 +1,14 @@
 //! Floor 3: what is known of taste, learned and read.
 //!
-//! In: signals, product facts, lists that were shown. Out: a shopper's packed [`Profile`]
-//! (`crate::types::profile`) and the [`Population`], both as plain values.
+//! In: signals, product facts, lists that were shown. Out: a shopper's [`Profile`] and the
+//! [`Population`], both as plain values.
 //!
-//! - [`learn`] adds one signal to a profile; increments commute, so replicas may learn in any order.
-//! - [`taste`] reads a profile at a time: affinities, item memory, price distance, confidence.
+//! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
 //! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
 //! - [`live`] writes a profile in the shape the preferences API shows.
+//!
 //! Nothing here reads a clock, a file or a socket, keeps names, or grows without a limit.
 //!
 //! [`Profile`]: crate::types::profile::Profile

@@ -24,9 +24,12 @@ use crate::types::clock::Timestamp;
 use crate::types::ids::UserId;
 use crate::types::interaction::{Interaction, InteractionKind as Kind};
 
+/// Type, subtype, words of the name, and which act that is.
+type Row = (&'static str, Option<&'static str>, &'static [&'static str], Option<Kind>);
+
 /// Which event is which act: the first row that fits. A subtype must be the row's own; of the words
 /// one must be part of the event's name. `None`: it says nothing of a single product.
-const TABLE: &[(&str, Option<&str>, &[&str], Option<Kind>)] = &[
+const TABLE: &[Row] = &[
     ("click", None, &[], Some(Kind::Click)),
     // InstantSearch says so of each list that it shows.
     ("view", None, &["hits viewed", "list viewed", "impression"], None),

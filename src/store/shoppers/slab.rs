@@ -73,8 +73,8 @@ impl Handle {
 /// The class of records so long; too long ones have none.
 fn class_of(bytes: usize) -> Option<usize> {
     match bytes {
-        0..=SMALL_MAX => Some(bytes.div_ceil(STEP).saturating_sub(1)),
-        ..=RECORD_MAX => Some(CLASSES - 1),
+        _ if bytes <= SMALL_MAX => Some(bytes.div_ceil(STEP).saturating_sub(1)),
+        _ if bytes <= RECORD_MAX => Some(CLASSES - 1),
         _ => None,
     }
 }
@@ -82,8 +82,8 @@ fn class_of(bytes: usize) -> Option<usize> {
 /// How much of so many bytes the first record should take.
 pub(super) fn piece(bytes: usize) -> usize {
     match bytes {
-        ..=SMALL_MAX => bytes,
-        ..RECORD_MAX => SMALL_MAX,
+        _ if bytes <= SMALL_MAX => bytes,
+        _ if bytes < RECORD_MAX => SMALL_MAX,
         _ => RECORD_MAX,
     }
 }
