@@ -33,8 +33,8 @@ pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
 pub use people::{Consent, Cookie, Identity, Join, Token, Trust};
 pub use routes::{
-    EventRoute, Mode, PathPattern, Route, RouteKind, ScoreBetter, SearchRoute, Segment,
-    SortParameter, Source, UpstreamOrder, Wire,
+    EventRoute, Mode, Paging, PathPattern, PlaceOfNumber, Route, RouteKind, ScoreBetter,
+    SearchRoute, Segment, SortParameter, Source, UpstreamOrder, Wire,
 };
 
 /// Everything the process needs to know to start.

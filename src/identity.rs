@@ -11,6 +11,7 @@ use crate::config::Identity as Settings;
 use crate::config::Source;
 use crate::config::source::{Ask, first};
 use crate::types::ids::{SessionId, Subject, UserId};
+use crate::types::voice::Voice;
 
 /// Who asks, and whether they may be learned from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,6 +22,8 @@ pub struct Identity {
     pub session: Option<SessionId>,
     /// By this request or for good: proxied, not learned, nothing stored.
     pub opted_out: bool,
+    /// How far what the request says may teach.
+    pub voice: Voice,
 }
 
 impl Identity {
@@ -79,6 +82,7 @@ fn from(settings: &Settings, ask: &Ask<'_>, counts: impl Fn(&&Source) -> bool) -
         user: users.find_map(|word| named(&word).then(|| UserId::parse(&word)).flatten()),
         session: sessions.find_map(|word| named(&word).then(|| SessionId::parse(&word)).flatten()),
         opted_out: false,
+        voice: Voice::default(),
     }
 }
 

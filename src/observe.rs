@@ -9,18 +9,22 @@
 //! is in the profile when [`Observer::learn`] or [`Observer::interactions`] returns: it is in the
 //! next ranking.
 
+mod crowd;
 mod events;
 mod reports;
 mod standing;
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
+use crowd::{Actor, Known};
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
@@ -32,8 +36,12 @@ use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
+use crate::signals::cart::Cart;
+use crate::signals::conduct::Conduct;
 use crate::signals::dwell::{self, LastView};
+use crate::signals::unbought::Unbought;
 use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
+use crate::signals::{contrast, visitor};
 use crate::store::Store;
 use crate::store::feeds::Change;
 use crate::telemetry::metrics::Metrics;
@@ -41,6 +49,7 @@ use crate::types::clock::{Clock, Timestamp};
 use crate::types::ids::{ProductKey, Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::signal::{Signal, SignalKind};
+use crate::types::voice::Voice;
 
 /// Parts of the memory for doubles: more than cores, so that two shoppers rarely meet.
 const DOUBLES_PARTS: usize = 16;
@@ -94,6 +103,9 @@ struct Visit {
     recent: RecentLists,
     view: Option<LastView>,
     told: Told,
+    unbought: Unbought,
+    cart: Cart,
+    conduct: Conduct,
 }
 
 impl Observer {
@@ -146,7 +158,8 @@ impl Observer {
         if identity.opted_out {
             return self.leave_unlearned(identity);
         }
-        let Some(subject) = identity.subject() else { return };
+        let silent = identity.voice.silent.is_some();
+        let Some(subject) = identity.subject().filter(|_| !silent) else { return };
         let shopper = subject.key();
         self.log_in(identity);
         let now = self.clock.now();
@@ -155,8 +168,10 @@ impl Observer {
             dwell::from_next_request(&view, now)
         });
         if let Some(stay) = stay {
-            self.absorb(shopper, &[stay], Source::Traffic, &self.tracked);
+            let actor = Actor { shopper, voice: identity.voice };
+            self.absorb(actor, &[stay], Source::Traffic, &self.tracked);
         }
+        self.tell_unbought(shopper, now);
     }
 
     /// Remembers lists as they went out; without a pupil nobody and nothing learns from them.
@@ -164,20 +179,14 @@ impl Observer {
         let Some(pupil) = pupil.filter(|key| self.store.consents.of(*key).personalization) else {
             return;
         };
-        let category = |key| self.store.catalog.get(key).and_then(|facts| facts.category);
-        // Looked up before the lock is taken: every ranking waits for it.
-        let natural: Vec<Vec<_>> = lists
-            .iter()
-            .filter(|list| list.natural)
-            .map(|list| list.products().map(|key| (key, category(key))).collect())
-            .collect();
-        if !natural.is_empty() {
-            let mut population = self.store.population.write();
-            natural.into_iter().for_each(|hits| population.record_list(hits, true));
-        }
         let visit = self.visit(pupil);
-        let mut visit = visit.lock();
-        lists.into_iter().for_each(|list| visit.recent.push(list));
+        let impressions = self.entered(&mut visit.lock(), lists);
+        self.count(impressions);
+    }
+
+    /// How far what a request says may teach, by its head and where it came from.
+    pub fn voice(&self, headers: &HeaderMap, peer: Option<IpAddr>, proven: bool) -> Voice {
+        visitor::voice(headers, peer, proven, &self.rules.load().crowd.bot_agents)
     }
 
     /// True for a word that the settings say means nobody.
@@ -200,14 +209,15 @@ impl Observer {
     /// for all of them together, whatever their number.
     fn absorb(
         &self,
-        shopper: SubjectKey,
+        actor: Actor,
         interactions: &[Interaction],
         source: Source,
         clicks: &Clicks,
     ) -> Vec<Fate> {
         let rules = self.rules.load();
+        let shopper = actor.shopper;
         let visit = self.visit(shopper);
-        let fates = self.fates(shopper, interactions, source, &visit);
+        let fates = self.fates(actor, interactions, source, &visit);
         let news = interactions.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Learned);
         let news: Vec<&Interaction> = news.map(|(interaction, _)| interaction).collect();
         let mut rest = news.as_slice();
@@ -222,7 +232,14 @@ impl Observer {
                 clicks.count(interaction.kind, derived.joined.is_some());
                 self.metrics.interactions.with_label_values(&[interaction.kind.name()]).inc();
             }
-            self.teach(shopper, run, &derived, &rules);
+            let known = self.teach(shopper, &derived, &rules);
+            self.tell(shopper, run.iter().zip(&derived), &rules);
+            let mut known = known.as_slice();
+            for (interaction, derived) in run.iter().zip(&derived) {
+                let own;
+                (own, known) = known.split_at(derived.signals.len().min(known.len()));
+                self.teach_others(actor, interaction, derived, own);
+            }
             rest = later;
         }
         fates
@@ -231,20 +248,30 @@ impl Observer {
     /// Doubles, and what the visit tells itself, set apart.
     fn fates(
         &self,
-        shopper: SubjectKey,
+        Actor { shopper, voice }: Actor,
         interactions: &[Interaction],
         source: Source,
         visit: &Mutex<Visit>,
     ) -> Vec<Fate> {
         let now = self.clock.now();
         let standing = self.store.consents.of(shopper);
+        let views_max = self.rules.load().crowd.views_per_minute_max;
         let mut visit = visit.lock();
         let mut doubles = self.doubles(shopper).lock();
         let fate = |interaction: &Interaction| {
             if !standing.admits(interaction.at) {
                 return Fate::unwanted(standing);
             }
+            if let Some(silent) = voice.silent {
+                return Fate::Silent(silent);
+            }
             let kind = interaction.kind;
+            if kind == InteractionKind::View && source == Source::Traffic {
+                visit.conduct.views(interaction.at, views_max);
+            }
+            if visit.conduct.is_crawler(interaction.at) {
+                return Fate::Crawler;
+            }
             match source {
                 Source::Track => visit.told.note(kind, now),
                 Source::Traffic => {
@@ -262,11 +289,8 @@ impl Observer {
         };
         let fates: Vec<Fate> = interactions.iter().map(fate).collect();
         drop((visit, doubles));
-        for fate in [Fate::Double, Fate::Reported, Fate::Erased, Fate::OptedOut] {
-            let count = fates.iter().filter(|other| **other == fate).count();
-            if count > 0 {
-                self.dropped(fate.reason(), count);
-            }
+        for fate in fates.iter().filter(|fate| **fate != Fate::Learned) {
+            self.dropped(fate.reason(), 1);
         }
         fates
     }
@@ -284,6 +308,7 @@ impl Observer {
         let tells = |kind| visit.told.has(kind, now);
         let (tells_clicks, tells_scrolls) =
             (tells(InteractionKind::Click), tells(InteractionKind::Scroll));
+        run.iter().for_each(|act| visit.unbought.note(act, profile.as_deref()));
         let recent = &mut visit.recent;
         let mut who = Shopper { profile: profile.as_deref(), recent, tells_clicks, tells_scrolls };
         run.iter().map(|interaction| derive(interaction, &mut who, rules)).collect()
@@ -307,50 +332,40 @@ impl Observer {
         silenced
     }
 
-    /// Learns signals into the shopper's profile and, where the list was natural, into the
-    /// population.
-    fn teach(&self, shopper: SubjectKey, run: &[&Interaction], derived: &[Derived], rules: &Rules) {
-        let catalog = &self.store.catalog;
-        let signals = derived.iter().flat_map(|derived| &derived.signals);
-        let with_facts: Vec<_> = signals.map(|s| (s, catalog.get(s.product))).collect();
-        if with_facts.is_empty() {
+    /// Tells what was looked at and not bought in the time that the rules set.
+    fn tell_unbought(&self, shopper: SubjectKey, now: Timestamp) {
+        let Some(visit) = self.visits.get(&shopper) else { return };
+        let rules = self.rules.load();
+        let due = visit.lock().unbought.due(now, rules.thresholds.never_bought_ms);
+        if due.is_empty() || !self.store.consents.of(shopper).personalization {
             return;
         }
+        let mut derived = [Derived::of(due)];
+        self.silence(shopper, &mut derived);
+        self.teach(shopper, &derived, &rules);
+    }
+
+    /// Learns signals into the shopper's profile; returns them with what is known of their products.
+    fn teach(&self, shopper: SubjectKey, derived: &[Derived], rules: &Rules) -> Vec<Known> {
+        let catalog = &self.store.catalog;
+        let counted = |derived| contrast::counted(derived, rules, |key| catalog.get(key));
+        let known: Vec<Known> = derived.iter().flat_map(counted).collect();
+        if known.is_empty() {
+            return known;
+        }
         self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
-            for (signal, facts) in &with_facts {
+            for (signal, facts) in &known {
                 learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
             }
         });
-        self.tell(shopper, run.iter().zip(derived), rules);
         for kind in SignalKind::ALL {
-            let count = with_facts.iter().filter(|(signal, _)| signal.kind == *kind).count();
+            let count = known.iter().filter(|(signal, _)| signal.kind == *kind).count();
             if count > 0 {
                 let counter = self.metrics.signals.with_label_values(&[kind.path()]);
                 counter.inc_by(count as u64);
             }
         }
-        if derived.iter().all(|derived| derived.joined.is_none()) {
-            return;
-        }
-        let mut population = self.store.population.write();
-        let mut rest = with_facts.as_slice();
-        for (interaction, derived) in run.iter().zip(derived) {
-            let own;
-            (own, rest) = rest.split_at(derived.signals.len().min(rest.len()));
-            let Some(joined) = &derived.joined else { continue };
-            let known = || own.iter().filter_map(|(s, facts)| Some((s, facts.as_deref()?)));
-            // What one shopper allowed tells nothing of the others.
-            for (signal, facts) in known().filter(|(_, facts)| !facts.sensitive) {
-                population.record_evidence(facts, weight_of(signal, rules), joined.natural);
-            }
-            if joined.first_pick {
-                // The signals also speak of the hits above: the pick is the interaction's own product.
-                let picked = interaction.product.key();
-                let category = known().find(|(s, _)| s.product == picked);
-                let category = category.and_then(|(_, facts)| facts.category);
-                population.record_click(picked, category, joined.position, joined.natural);
-            }
-        }
+        known
     }
 
     /// Tells whoever follows this shopper.
@@ -382,10 +397,12 @@ impl Observer {
     /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
         if let Some((_, visit)) = self.visits.remove(&session) {
-            let Visit { recent, view, told: _ } = std::mem::take(&mut *visit.lock());
+            let Visit { recent, view, unbought, cart, .. } = std::mem::take(&mut *visit.lock());
             let own = self.visit(user);
             let mut own = own.lock();
             own.recent.join(recent);
+            own.unbought.join(unbought);
+            own.cart.join(cart);
             let later = |view: &LastView| own.view.as_ref().is_none_or(|own| view.at > own.at);
             if let Some(view) = view.filter(later) {
                 own.view = Some(view);
@@ -439,3 +456,6 @@ fn run_of(acts: &[&Interaction]) -> usize {
 fn weight_of(signal: &Signal, rules: &Rules) -> f32 {
     rules.signal_weights[signal.kind.index()] * signal.times
 }
+
+#[cfg(test)]
+mod tests;

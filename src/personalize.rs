@@ -18,6 +18,7 @@ mod frozen;
 mod joined;
 mod known;
 mod order;
+mod pages;
 pub mod question;
 mod ranked;
 mod search;

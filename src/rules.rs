@@ -39,6 +39,8 @@ pub struct Rules {
     pub ranking: Ranking,
     /// What may not happen, whatever the score says.
     pub guards: Guards,
+    /// How far one shopper's acts may change other shoppers' lists.
+    pub crowd: Crowd,
     /// Boosts, burials, pins, hides and demotions, in file order.
     pub merchandising: Vec<MerchandisingRule>,
     /// Where the shop's clock stands.
@@ -59,10 +61,31 @@ impl Rules {
 /// Numbers that decide which kind an interaction is.
 #[derive(Clone, Debug)]
 pub struct Thresholds {
-    /// Units in one purchase that make it a bulk purchase.
+    /// Units in one purchase that make it a bulk purchase, where no usual quantity is known.
     pub bulk_quantity_min: f32,
+    /// Where one is known, so many times that.
+    pub bulk_usual_times: f32,
     /// Seconds after which a list shown no longer explains a click.
     pub list_seconds: u32,
+    /// Milliseconds after which a product that was viewed and not bought counts as such.
+    pub never_bought_ms: i64,
+}
+
+/// How far one shopper's acts may change other shoppers' lists.
+#[derive(Clone, Debug)]
+pub struct Crowd {
+    /// Evidence of one visit that others are taught by in a day.
+    pub session_weight_max: f32,
+    /// Lists of one visit that count for the item prior in a day.
+    pub session_lists_max: u32,
+    /// How far the prior of a product may move in an hour, of its scale from -1 to 1.
+    pub prior_per_hour_max: f32,
+    /// How far the base rate of a facet may move in an hour, of its scale from 0 to 1.
+    pub base_rate_per_hour_max: f32,
+    /// Product pages of one visit in a minute that no human opens.
+    pub views_per_minute_max: u32,
+    /// Words of `User-Agent` that programs declare themselves by, in lower case.
+    pub bot_agents: Vec<Box<str>>,
 }
 
 /// Half-lives in seconds.

@@ -48,6 +48,13 @@ pub struct Spoken {
     pub explain: bool,
 }
 
+impl Spoken {
+    /// Does a trusted peer say who asks?
+    pub fn names_somebody(&self) -> bool {
+        self.user.is_some() || self.session.is_some()
+    }
+}
+
 /// Where a request came from and what it asks for: what a signature covers besides our headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {

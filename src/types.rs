@@ -12,3 +12,4 @@ pub mod product;
 pub mod profile;
 pub mod reason;
 pub mod signal;
+pub mod voice;

@@ -14,6 +14,7 @@ use crate::observe::{Act, Fate, Outcome, Rehearsal, Report};
 use crate::trust::Spoken;
 use crate::types::ids::{SessionId, UserId};
 use crate::types::interaction::Interaction;
+use crate::types::voice::Voice as HowFar;
 
 /// Events that are learned before others on this thread get their turn.
 const AT_A_TIME: usize = 64;
@@ -119,7 +120,9 @@ pub(super) async fn take(
 ) -> Vec<Entry> {
     let mut entries = Vec::with_capacity(events.len());
     let mut events = events.into_iter();
-    let mut voice = Voice { api, asker, last: None };
+    let proven = asker.spoken.names_somebody() || api.border.is_api_client(asker.headers);
+    let how_far = api.observer.voice(asker.headers, None, proven);
+    let mut voice = Voice { api, asker, last: None, voice: how_far };
     loop {
         let some: Vec<Read> = events.by_ref().take(AT_A_TIME).collect();
         if some.is_empty() {
@@ -177,7 +180,7 @@ fn settle(entry: &mut Entry, outcome: &Outcome) {
         Outcome::Heard(fates) => {
             let fate = fates.first().copied().unwrap_or(Fate::Double);
             match fate {
-                Fate::Erased | Fate::OptedOut => {
+                Fate::Erased | Fate::OptedOut | Fate::Crawler | Fate::Silent(_) => {
                     (entry.status, entry.reason) = ("not_learned", Some(fate.reason()));
                 }
                 _ => entry.status = "double",
@@ -221,6 +224,7 @@ struct Voice<'a> {
     api: &'a Api,
     asker: &'a Asker<'a>,
     last: Option<(UserId, bool)>,
+    voice: HowFar,
 }
 
 impl Voice<'_> {
@@ -236,6 +240,7 @@ impl Voice<'_> {
             user: user.filter(|user| somebody(user.as_str())),
             session: session.filter(|session| somebody(session.as_str())),
             opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+            voice: self.voice,
         };
         let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
         if named.subject().is_none() {

@@ -16,6 +16,7 @@ use super::error::ApiError;
 use crate::identity::Identity;
 use crate::store::joins::Told;
 use crate::types::ids::{SessionId, TraceId, UserId};
+use crate::types::voice::Voice;
 
 #[derive(Deserialize)]
 struct Message {
@@ -53,6 +54,7 @@ fn read(search: &Search) -> Option<Told> {
         user: search.user_id.as_deref().and_then(UserId::parse),
         session: search.session_id.as_deref().and_then(SessionId::parse),
         opted_out: search.opted_out,
+        voice: Voice::default(),
     };
     Some(Told { trace: TraceId::from_hex(&search.trace)?, identity })
 }

@@ -129,6 +129,7 @@ fn identity(
         user: asked.user_id.as_deref().filter(somebody).and_then(UserId::parse),
         session: asked.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
         opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+        voice: api.observer.voice(headers, None, spoken.names_somebody()),
     };
     let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
     match &named.user {

@@ -9,8 +9,8 @@ use super::raw::RawSettings;
 use super::raw_route::{RawCondition, RawEvent, RawHitMap, RawPreset, RawRoute, RawSearch};
 use super::words::{interaction, method, pointer, preset};
 use super::{
-    Condition, EventRoute, Expected, HitMap, Mode, PathPattern, Pointer, Route, RouteKind,
-    SearchRoute, SortParameter, Source, Wire,
+    Condition, EventRoute, Expected, HitMap, Mode, Paging, PathPattern, PlaceOfNumber, Pointer,
+    Route, RouteKind, SearchRoute, SortParameter, Source, Wire,
 };
 use crate::yaml::{self, Check, Fault, Path, Problems, tree};
 
@@ -143,6 +143,36 @@ impl<'a, 't> At<'a, '_, 't> {
         text.and_then(|text| self.check.take(&self.key.key(key), pointer(text)))
     }
 
+    /// Where a page's length and place are named.
+    fn paging(&mut self, raw: &RawSearch) -> Paging {
+        let places = [("limit", &raw.limit), ("offset", &raw.offset), ("page", &raw.page)];
+        if raw.wire != Wire::Json {
+            for (key, _) in places.into_iter().filter(|(_, place)| place.is_some()) {
+                self.fault(key, Fault::new("found a place", "none: the wire has one of its own"));
+            }
+        } else if raw.window_size > 0 && raw.limit.is_none() {
+            let fault =
+                Fault::new("missing key beside window_size", "a JSON Pointer or query:NAME");
+            self.fault("limit", fault.suggest("/limit".to_owned()));
+        }
+        if raw.offset.is_some() && raw.page.is_some() {
+            self.fault("page", Fault::new("page beside offset", "one of them"));
+        }
+        let [limit, offset, page] = places.map(|(key, text)| {
+            let text = text.as_deref()?;
+            match text.strip_prefix("query:") {
+                Some(name) if !name.is_empty() => Some(PlaceOfNumber::Query(name.to_owned())),
+                _ => {
+                    let at = pointer(text.strip_prefix("body:").unwrap_or(text));
+                    self.check.take(&self.key.key(key), at).map(PlaceOfNumber::Body)
+                }
+            }
+        });
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        let (page_first, page_size) = (number(raw.page_first), number(raw.page_size));
+        Paging { limit, offset, page, page_first, page_size }
+    }
+
     fn search(&mut self, raw: &RawSearch, mode: Mode) -> RouteKind {
         let query = self.sources("query", &raw.query);
         let mut sort = Vec::new();
@@ -168,16 +198,7 @@ impl<'a, 't> At<'a, '_, 't> {
                 self.check.fault(&key, fault);
             }
         }
-        match (raw.wire, raw.window_size, &raw.limit) {
-            (Wire::Json, 1.., None) => {
-                let fault = Fault::new("missing key beside window_size", "a JSON Pointer");
-                self.fault("limit", fault.suggest("/limit".to_owned()));
-            }
-            (Wire::Graphql | Wire::Grpc | Wire::Rest, _, Some(_)) => {
-                self.fault("limit", Fault::new("found a pointer", "none: the wire has a place"));
-            }
-            _ => {}
-        }
+        let paging = self.paging(raw);
         let mut place = self.below("hits");
         let mut hits = place.hit_map(&raw.hits);
         if raw.wire == Wire::Json && raw.window_size > 0 && hits.at.is_plural() {
@@ -196,7 +217,7 @@ impl<'a, 't> At<'a, '_, 't> {
             mode: raw.mode.unwrap_or(mode),
             wire: raw.wire,
             window_size: u32::try_from(raw.window_size).unwrap_or(u32::MAX),
-            limit: self.pointer("limit", raw.limit.as_ref()),
+            paging,
             ask_also: raw.ask_also.clone(),
             query,
             sort,
@@ -301,6 +322,8 @@ impl<'a, 't> At<'a, '_, 't> {
             each: self.pointer("each", raw.each.as_ref()),
             product: self.sources("product", &raw.product),
             quantity: self.sources("quantity", &raw.quantity),
+            cart_quantity: self.sources("cart_quantity", &raw.cart_quantity),
+            subscription: self.sources("subscription", &raw.subscription),
             event_id: self.sources("event_id", &raw.event_id),
             seconds: self.sources("seconds", &raw.seconds),
             facts: self.facts("facts", raw.facts.as_ref()),

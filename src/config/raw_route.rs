@@ -62,9 +62,19 @@ section! {
         /// page. The reply is cut to what was asked for. 0 = never more than was asked for.
         #[schemars(range(min = 0, max = 10_000))]
         window_size: u64 = 0,
-        /// Where a request of JSON names its page's length, as a JSON Pointer into its body; Weaviate's
-        /// wires have a place of their own. Needed where `window_size` is set.
+        /// Where a request of JSON names its page's length: a JSON Pointer into its body, or
+        /// `query:NAME`; Weaviate's wires have a place of their own. Needed where `window_size` is set.
         limit: Option<String> = None,
+        /// Where it names how many hits stand before its page.
+        offset: Option<String> = None,
+        /// Where it names the page's number, instead.
+        page: Option<String> = None,
+        /// The number of the first page.
+        #[schemars(range(min = 0, max = 1))]
+        page_first: u64 = 1,
+        /// Hits of a page where the URL names no length; 0 = such a page is asked for as it is.
+        #[schemars(range(min = 0, max = 10_000))]
+        page_size: u64 = 0,
         /// Properties that Weaviate is asked for beside those that a search asks for: the product's key,
         /// or what taste needs. They are taken out of the reply again.
         ask_also: Vec<String> = Vec::new(),
@@ -152,6 +162,10 @@ section! {
         product: Vec<String> = Vec::new(),
         /// Where the number of units is.
         quantity: Vec<String> = Vec::new(),
+        /// Where the number of units is that the cart then holds, instead: 0 takes the product out.
+        cart_quantity: Vec<String> = Vec::new(),
+        /// Where a purchase says that it repeats by contract: a word other than false, no and 0.
+        subscription: Vec<String> = Vec::new(),
         /// Where the sender's id of the event is.
         event_id: Vec<String> = Vec::new(),
         /// Where the seconds spent on the product are.

@@ -72,7 +72,13 @@ impl Route {
                 }
                 RouteKind::Forget(user) => user.iter().any(Source::needs_body),
                 RouteKind::Event(event) => {
-                    let places = [&event.kind_from, &event.product, &event.quantity];
+                    let places = [
+                        &event.kind_from,
+                        &event.product,
+                        &event.quantity,
+                        &event.cart_quantity,
+                        &event.subscription,
+                    ];
                     event.each.is_some()
                         || event.facts.is_some()
                         || places.into_iter().flatten().any(Source::needs_body)
@@ -101,8 +107,8 @@ pub struct SearchRoute {
     pub wire: Wire,
     /// Hits to ask the shop for where a request asks for fewer; 0 = as many as it asks for.
     pub window_size: u32,
-    /// Where a request of JSON names its page's length.
-    pub limit: Option<Pointer>,
+    /// Where a request of JSON names its page.
+    pub paging: Paging,
     /// Properties that Weaviate is asked for beside those that a search asks for.
     pub ask_also: Vec<String>,
     /// Where the query is.
@@ -117,6 +123,50 @@ pub struct SearchRoute {
     pub hits: HitMap,
     /// The list is left alone unless all of these hold in the reply.
     pub only_if: Vec<Condition>,
+}
+
+/// Where a request of JSON names its page.
+#[derive(Clone, Debug, Default)]
+pub struct Paging {
+    /// Hits on it.
+    pub limit: Option<PlaceOfNumber>,
+    /// Hits before it.
+    pub offset: Option<PlaceOfNumber>,
+    /// Its number, instead.
+    pub page: Option<PlaceOfNumber>,
+    /// The number of the first page.
+    pub page_first: u32,
+    /// Hits of a page where the URL names no length; 0 = nobody knows.
+    pub page_size: u32,
+}
+
+/// Where a request names a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceOfNumber {
+    /// In its body.
+    Body(Pointer),
+    /// A parameter of its URL.
+    Query(String),
+}
+
+impl SearchRoute {
+    /// A route of JSON with hits under `/products`.
+    #[cfg(test)]
+    pub(crate) fn for_tests(window_size: u32) -> Self {
+        Self {
+            mode: Mode::On,
+            wire: Wire::Json,
+            window_size,
+            paging: Paging::default(),
+            ask_also: Vec::new(),
+            query: Vec::new(),
+            sort: Vec::new(),
+            upstream: UpstreamOrder::Ranked,
+            score_better: None,
+            hits: HitMap::default(),
+            only_if: Vec::new(),
+        }
+    }
 }
 
 /// What is done with a route's order.
@@ -229,6 +279,10 @@ pub struct EventRoute {
     pub product: Vec<Source>,
     /// Units.
     pub quantity: Vec<Source>,
+    /// Units that the cart then holds.
+    pub cart_quantity: Vec<Source>,
+    /// Does the purchase repeat by contract?
+    pub subscription: Vec<Source>,
     /// Event id.
     pub event_id: Vec<Source>,
     /// Seconds on the page.

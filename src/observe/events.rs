@@ -7,13 +7,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::crowd::Actor;
 use super::{Clicks, Observer};
 use crate::config::source::{Ask, first};
 use crate::config::{EventRoute, Source as Place};
 use crate::identity::Identity;
 use crate::route::Matched;
 use crate::signals::Source;
-use crate::types::ids::{ProductId, Subject, SubjectKey, UserId};
+use crate::types::ids::{ProductId, Subject, UserId};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::wire::{HitMap, HitPlan, HitView, Json, Pointer, Words};
 
@@ -47,7 +48,7 @@ struct Described {
 
 /// What one request says, to be done when the shop has taken it.
 pub struct Event {
-    shopper: SubjectKey,
+    actor: Actor,
     /// What is to be learned; `None`: the shopper is to be forgotten.
     lesson: Option<(Arc<EventPlan>, Vec<Interaction>)>,
 }
@@ -119,6 +120,10 @@ impl Observer {
             self.dropped("no_subject", 1);
             return None;
         };
+        if let Some(silent) = identity.voice.silent {
+            self.dropped(silent.label(), 1);
+            return None;
+        }
         let Some(kind) = plan.kind(ask) else {
             self.dropped("unknown_kind", 1);
             return None;
@@ -138,7 +143,8 @@ impl Observer {
             self.dropped("no_product", 1);
             return None;
         }
-        Some(Event { shopper: subject.key(), lesson: Some((plan, interactions)) })
+        let actor = Actor { shopper: subject.key(), voice: identity.voice };
+        Some(Event { actor, lesson: Some((plan, interactions)) })
     }
 
     /// Whom the request makes the shop forget.
@@ -152,32 +158,68 @@ impl Observer {
                 },
             );
         let subject = user.map(Subject::User).or_else(|| identity.subject())?;
-        Some(Event { shopper: subject.key(), lesson: None })
+        Some(Event { actor: Actor { shopper: subject.key(), voice: identity.voice }, lesson: None })
     }
 
     /// Learns what the shop has taken, or forgets whom it has forgotten; `page` is the reply's body, if it was kept.
     pub fn learn(&self, event: Event, page: Option<&[u8]>) {
-        let Event { shopper, lesson } = event;
-        let Some((plan, mut interactions)) = lesson else { return self.forget(shopper) };
+        let Event { actor, lesson } = event;
+        let Some((plan, mut interactions)) = lesson else { return self.forget(actor.shopper) };
         if let (Some(described), Some(page), Some(interaction)) =
             (&plan.page, page, interactions.first_mut())
         {
             self.describe_page(described, page, &mut interaction.product);
         }
-        self.absorb(shopper, &interactions, Source::Traffic, &plan.clicks);
+        self.by_cart(&plan, actor, &mut interactions);
+        self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
     }
 
     fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {
         let product = first(&plan.route.product, ask, ProductId::parse)?;
         self.describe_new(plan, ask, &product);
-        let quantity = number(&plan.route.quantity, ask);
+        let kind = match kind {
+            InteractionKind::Purchase { subscription: false } => InteractionKind::Purchase {
+                subscription: first(&plan.route.subscription, ask, says_yes).unwrap_or(false),
+            },
+            kind => kind,
+        };
+        let quantity = match number(&plan.route.cart_quantity, ask) {
+            Some(units) => units.clamp(0.0, QUANTITY_MAX),
+            None => number(&plan.route.quantity, ask)
+                .filter(|q| *q > 0.0 && *q <= QUANTITY_MAX)
+                .unwrap_or(1.0),
+        };
         Some(Interaction {
             kind,
             product,
             at: self.now(),
-            quantity: quantity.filter(|q| *q > 0.0 && *q <= QUANTITY_MAX).unwrap_or(1.0),
+            quantity,
             event_id: first(&plan.route.event_id, ask, |id| Some(Box::from(id))),
         })
+    }
+
+    /// Cart calls are what they were by what is in the cart; a page that names the kind itself is
+    /// believed.
+    fn by_cart(&self, plan: &EventPlan, actor: Actor, interactions: &mut Vec<Interaction>) {
+        let Some(kind) = plan.route.kind else { return };
+        let sets = !plan.route.cart_quantity.is_empty();
+        let visit = self.visit(actor.shopper);
+        let cart = &mut visit.lock().cart;
+        interactions.retain_mut(|act| {
+            let (product, units, at) = (act.product.key(), act.quantity, act.at);
+            match kind {
+                InteractionKind::AddToCart | InteractionKind::QuantityIncrease if sets => {
+                    let Some(kind) = cart.set(product, units, at) else { return false };
+                    (act.kind, act.quantity) = (kind, units.max(1.0));
+                }
+                InteractionKind::AddToCart => act.kind = cart.add(product, units, at),
+                InteractionKind::RemoveFromCart | InteractionKind::Purchase { .. } => {
+                    cart.take_out(product);
+                }
+                _ => {}
+            }
+            true
+        });
     }
 
     /// What a client says of a product counts only until the shop itself has described it.
@@ -220,6 +262,10 @@ fn filled<'a>(one: HitView<'a>, other: HitView<'a>) -> HitView<'a> {
         terms: if read.terms.is_empty() { others.terms } else { read.terms },
     };
     HitView { read, price: one.price.or(other.price), ..one }
+}
+
+fn says_yes(word: &str) -> Option<bool> {
+    Some(!["false", "no", "0", "null", ""].iter().any(|no| no.eq_ignore_ascii_case(word.trim())))
 }
 
 fn number(places: &[Place], ask: &Ask<'_>) -> Option<f32> {

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::crowd::Actor;
 use super::{Observer, Visit, weight_of};
 use crate::identity::Identity;
 use crate::preferences::learn;
 use crate::rules::Rules;
-use crate::signals::{Dedupe, Joined, Shopper, Source, derive};
+use crate::signals::{Dedupe, Joined, Shopper, Source, contrast, derive};
 use crate::store::consent::Standing;
 use crate::types::ids::SubjectKey;
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
+use crate::types::voice::{Silent, Voice};
 
 /// What a client reports of one shopper.
 #[derive(Clone, Debug)]
@@ -40,6 +42,10 @@ pub enum Fate {
     Double,
     /// It was seen in traffic, and this shopper's pages report such acts themselves.
     Reported,
+    /// Pages were opened faster than anybody reads them.
+    Crawler,
+    /// A program told it, or a browser that asks ahead.
+    Silent(Silent),
     /// It happened before its shopper had everything forgotten.
     Erased,
     /// Its shopper must not be learned from.
@@ -97,7 +103,17 @@ pub struct Said {
 }
 
 /// Reports by shopper, each act with the number of its report.
-type Groups = IndexMap<SubjectKey, (Vec<usize>, Vec<Interaction>)>;
+type Groups = IndexMap<SubjectKey, Group>;
+
+/// What is reported of one shopper.
+#[derive(Default)]
+struct Group {
+    /// The number of each act's report.
+    numbers: Vec<usize>,
+    interactions: Vec<Interaction>,
+    /// Of the first report: one request has one.
+    voice: Voice,
+}
 
 impl Fate {
     /// Of an act that this standing does not admit.
@@ -111,6 +127,8 @@ impl Fate {
             Self::Learned => "learned",
             Self::Double => "double",
             Self::Reported => "reported",
+            Self::Crawler => "crawler",
+            Self::Silent(silent) => silent.label(),
             Self::Erased => "erased",
             Self::OptedOut => "opted_out",
         }
@@ -142,8 +160,9 @@ impl Observer {
                 self.dropped(reason, count);
             }
         }
-        for (shopper, (numbers, interactions)) in groups {
-            let fates = self.absorb(shopper, &interactions, Source::Track, &self.tracked);
+        for (shopper, Group { numbers, interactions, voice }) in groups {
+            let actor = Actor { shopper, voice };
+            let fates = self.absorb(actor, &interactions, Source::Track, &self.tracked);
             for (number, fate) in numbers.into_iter().zip(fates) {
                 if let Some((_, Outcome::Heard(all))) = outcomes.get_mut(number) {
                     all.push(fate);
@@ -173,7 +192,7 @@ impl Observer {
                 Outcome::NoSubject => Rehearsal::NoSubject,
             })
             .collect();
-        for (shopper, (numbers, interactions)) in groups {
+        for (shopper, Group { numbers, interactions, .. }) in groups {
             let acts = self.rehearsed(shopper, interactions);
             for (number, act) in numbers.into_iter().zip(acts) {
                 if let Some(Rehearsal::Heard(all)) = rehearsals.get_mut(number) {
@@ -222,10 +241,13 @@ impl Observer {
         let own = interaction.product.key();
         let profile = stage.profile.get_or_insert_default();
         let mut says = Vec::with_capacity(derived.signals.len());
-        for signal in &derived.signals {
-            let facts = self.store.catalog.get(signal.product);
-            learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
-            says.push(self.said(signal, facts.as_deref(), signal.product == own, rules));
+        let facts_of = |key| self.store.catalog.get(key);
+        for (signal, counted) in contrast::counted(&derived, rules, facts_of) {
+            learn::apply(profile, &signal, counted.as_deref(), rules, self.caps);
+            let mut said = self.said(&signal, counted.as_deref(), signal.product == own, rules);
+            // It counts on none of its facets, and has a name all the same.
+            said.name = facts_of(signal.product).map(|facts| Box::from(&*facts.name));
+            says.push(said);
         }
         Act { kind, fate: Fate::Learned, joined: derived.joined, says }
     }
@@ -258,7 +280,7 @@ struct Rehearsed {
 
 fn copy(visit: &Mutex<Visit>) -> Visit {
     let visit = visit.lock();
-    Visit { recent: visit.recent.clone(), view: None, told: visit.told }
+    Visit { recent: visit.recent.clone(), told: visit.told, ..Visit::default() }
 }
 
 /// Each report's number of acts and the beginning of its outcome, and all acts by shopper.
@@ -271,9 +293,10 @@ fn grouped(reports: Vec<Report>) -> (Vec<(usize, Outcome)>, Groups) {
             _ if identity.opted_out => Outcome::OptedOut,
             None => Outcome::NoSubject,
             Some(subject) => {
-                let (numbers, all) = groups.entry(subject.key()).or_default();
-                numbers.resize(numbers.len() + acts, number);
-                all.extend(interactions);
+                let of = || Group { voice: identity.voice, ..Group::default() };
+                let group = groups.entry(subject.key()).or_insert_with(of);
+                group.numbers.resize(group.numbers.len() + acts, number);
+                group.interactions.extend(interactions);
                 Outcome::Heard(Vec::with_capacity(acts))
             }
         };

@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::fail_open::FailOpen;
 use super::ranked::Pass;
 use super::{Personalizer, Search};
-use crate::config::{Mode, Route, RouteKind, Segment, Source, Wire};
+use crate::config::{Mode, PlaceOfNumber, Route, RouteKind, Segment, Source, Wire};
 use crate::identity::Identity;
 use crate::preferences::learn::{Caps, PRICES_MAX, apply};
 use crate::rank::Muted;
@@ -143,8 +143,12 @@ impl Personalizer {
                 asks.write(place, name.into());
             }
         }
-        if let (Some(count), Some(at)) = (question.limit, &search.limit) {
-            asks.write(&Source::Body(at.clone()), count.into());
+        if let (Some(count), Some(at)) = (question.limit, &search.paging.limit) {
+            let place = match at {
+                PlaceOfNumber::Body(at) => Source::Body(at.clone()),
+                PlaceOfNumber::Query(name) => Source::Query(name.clone()),
+            };
+            asks.write(&place, count.into());
         }
         let posts = !asks.body.is_empty();
         let method = route.method.clone();

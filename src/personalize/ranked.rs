@@ -96,6 +96,7 @@ impl<'r, 'a> Ranked<'r, 'a> {
             .filter_map(|old| self.facts.get(*old as usize))
             .map(|facts| facts.key);
         ShownList::new(personalizer.clock.now(), search.id, natural, keys)
+            .asked(search.query_of(self.list))
     }
 }
 
@@ -250,9 +251,10 @@ impl Personalizer {
             }
         }
         let natural_order = search.role.is_natural();
-        looked.shown.extend(natural.into_iter().map(|facts| {
+        looked.shown.extend(natural.into_iter().zip(&reply.lists).map(|(facts, list)| {
             let keys = facts.into_iter().map(|facts| facts.key);
             ShownList::new(self.clock.now(), search.id, natural_order, keys)
+                .asked(search.query_of(list))
         }));
         Ok(looked)
     }

@@ -69,9 +69,13 @@ pub struct Search {
     pub(super) role: Role,
     /// The request for more than the caller asked for.
     rewritten: Option<Bytes>,
+    /// The query of that request's URL, where it is another.
+    rewritten_query: Option<String>,
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
+    /// Somebody looks at the reply.
+    heard: bool,
     explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,
@@ -105,7 +109,7 @@ impl Search {
 
     /// Whom the search teaches, if it may teach.
     pub fn pupil(&self) -> Option<SubjectKey> {
-        self.shopper.filter(|_| self.plan.learn && !self.role.taught_in_front())
+        self.shopper.filter(|_| self.heard && self.plan.learn && !self.role.taught_in_front())
     }
 
     /// What hears of our faults on this route.
@@ -126,6 +130,11 @@ impl Search {
     /// The request for more than the caller asked for, where the reply will be cut to that.
     pub fn rewritten(&self) -> Option<&Bytes> {
         self.rewritten.as_ref()
+    }
+
+    /// The query of that request's URL, where it is another than the caller's.
+    pub fn rewritten_query(&self) -> Option<&str> {
+        self.rewritten_query.as_deref()
     }
 
     /// Under which the order of this page's search is kept.
@@ -163,8 +172,10 @@ impl Search {
             searches: None,
             role: Role::Alone,
             rewritten: None,
+            rewritten_query: None,
             treatment: Treatment::Rank,
             known: true,
+            heard: true,
             explained: false,
             mode: plan.route.mode,
             id,
@@ -218,8 +229,10 @@ impl Personalizer {
             searches: asked.searches.clone(),
             role: Role::Alone,
             rewritten: None,
+            rewritten_query: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
+            heard: identity.voice.silent.is_none(),
             explained: asked.explain,
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),
@@ -296,7 +309,10 @@ impl Personalizer {
             searches.pages().any(|page| page.first > 0 && order(page) == Some(Order::Natural));
         if search.treatment == Treatment::Rank && !natural {
             match searches.rewritten(ask) {
-                Ok(body) => search.rewritten = body.map(Bytes::from),
+                Ok(body) => {
+                    search.rewritten_query = searches.query_rewritten(ask);
+                    search.rewritten = body.map(Bytes::from);
+                }
                 Err(doubt) => search.treatment = Treatment::Pass(FailOpen::Doubt(doubt)),
             }
         } else if natural {

@@ -7,15 +7,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use xxhash_rust::xxh3::Xxh3;
-
 use super::fail_open::FailOpen;
+use super::pages::Paged;
 use crate::config::source::{Ask, first};
 use crate::config::{SearchRoute, Wire};
 use crate::wire::weaviate::graphql::{Added, GraphqlAsk};
 use crate::wire::weaviate::rest::RestAsk;
 use crate::wire::weaviate::{Decision, ListAsk, graphql, grpc, rest};
-use crate::wire::{Doubt, Edit, HitList, Json, Kind, Pointer, rewrite};
+use crate::wire::{Doubt, Edit, HitList, Json, Pointer, rewrite};
 
 /// The searches of one request.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ impl Page {
 /// The requests, as far as they are needed to be written anew.
 #[derive(Debug)]
 enum Asks {
-    Json(Range<usize>),
+    Json(Paged),
     Graphql(Vec<GraphqlAsk>),
     Grpc,
     Rest(Box<RestAsk>),
@@ -127,9 +126,7 @@ impl Searches {
             return Ok(None);
         };
         let body = match &self.asks {
-            Asks::Json(limit) => {
-                rewrite(ask.body, &[], &[edit(limit.clone(), first.page.window)?])?
-            }
+            Asks::Json(paged) => paged.body(ask)?,
             Asks::Graphql(asks) => graphql_rewritten(ask.body, asks, &self.lists)?,
             Asks::Grpc => {
                 let body = plain(ask)?;
@@ -159,6 +156,14 @@ impl Searches {
             }
         };
         Ok(Some(body))
+    }
+
+    /// The URL's query of the request as it is asked; `None` where it stays as it is.
+    pub(super) fn query_rewritten(&self, ask: &Ask<'_>) -> Option<String> {
+        match &self.asks {
+            Asks::Json(paged) => paged.query(ask),
+            Asks::Graphql(_) | Asks::Grpc | Asks::Rest(_) => None,
+        }
     }
 
     /// Why no list may be touched, if that is so.
@@ -221,31 +226,17 @@ impl Searches {
 
 /// The search of a request of JSON; `None` where it is not to be widened.
 fn json(route: &SearchRoute, ask: &Ask<'_>) -> Result<Option<Searches>, Doubt> {
-    let Some(at) = route.limit.as_ref().filter(|_| route.window_size > 0) else { return Ok(None) };
-    let limit = Json::parse(ask.body)?.get(at)?.filter(|limit| limit.kind() == Kind::Number);
-    let Some((limit, count)) =
-        limit.and_then(|limit| Some((limit.span(), limit.raw().parse::<u32>().ok()?)))
-    else {
-        return Ok(None);
-    };
-    if count == 0 || count >= route.window_size {
-        return Ok(None);
-    }
-    let mut fingerprint = Xxh3::new();
-    fingerprint.update(ask.query.as_bytes());
-    fingerprint.update(ask.body.get(..limit.start).unwrap_or_default());
-    fingerprint.update(ask.body.get(limit.end..).unwrap_or_default());
-    let window = route.window_size;
-    let page = Page { first: 0, count, window, fingerprint: fingerprint.digest() };
+    let Some(paged) = Paged::read(route, ask)? else { return Ok(None) };
+    let page = paged.page;
     let listed = Listed {
         at: route.hits.at.to_string(),
         query: first(&route.query, ask, |word| Some(Arc::from(word))).unwrap_or_default(),
         tenant: None,
-        decision: Decision::Widen { limit: window },
+        decision: Decision::Widen { limit: page.window },
         page,
         added: Vec::new(),
     };
-    Ok(Some(Searches { lists: vec![listed], asks: Asks::Json(limit) }))
+    Ok(Some(Searches { lists: vec![listed], asks: Asks::Json(paged) }))
 }
 
 /// A document that selects more, then asks for more.
@@ -325,23 +316,19 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::config::{Mode, Source, UpstreamOrder};
+    use crate::config::{Paging, PlaceOfNumber, Source};
     use crate::wire::HitMap;
     use crate::wire::weaviate::Left;
 
     fn route(wire: Wire, window_size: u32) -> SearchRoute {
+        let limit = PlaceOfNumber::Body(Pointer::parse("/limit").unwrap());
+        let limit = (wire == Wire::Json).then_some(limit);
         SearchRoute {
-            mode: Mode::On,
             wire,
-            window_size,
-            ask_also: Vec::new(),
-            limit: (wire == Wire::Json).then(|| Pointer::parse("/limit").unwrap()),
+            paging: Paging { limit, ..Paging::default() },
             query: vec![Source::Body(Pointer::parse("/query").unwrap())],
-            sort: Vec::new(),
-            upstream: UpstreamOrder::Ranked,
-            score_better: None,
             hits: HitMap { at: Pointer::parse("/products").unwrap(), ..HitMap::default() },
-            only_if: Vec::new(),
+            ..SearchRoute::for_tests(window_size)
         }
     }
 

@@ -8,19 +8,26 @@
 //!   they were made at, `μ` the mean of the product's category, itself smoothed to everybody's.
 //! - base rate of a facet: its share of all positive evidence.
 //!
+//! What is learned moves slowly where [`Pace`] is set: a prior by at most so much within an hour, all
+//! base rates together likewise, so that a storm is seen before it matters.
+//!
 //! Nobody's identity comes here. Every table is bounded: of a full one the eighth with the least
 //! behind it is dropped, and counts that grow large are halved, which keeps every rate.
 
 mod kept;
+mod networks;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 pub use kept::KeptPopulation;
+use networks::Networks;
 
 use super::propensity::Propensities;
+use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::{FacetKey, ProductFacts};
+use crate::types::voice::Network;
 
 /// Categories and facets told apart, each.
 const FACETS_MAX: usize = 65_536;
@@ -33,6 +40,20 @@ const MEANS_MAX: usize = 16;
 
 /// Counts above this are halved, so that old habits fade.
 const COUNT_MAX: f64 = 1.0e6;
+
+const HOUR_MS: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// How fast what everybody is told may change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Most that [`Population::prior_score`] of a product moves within an hour of the clock.
+    pub prior_max: f32,
+    /// Most that a base rate moves within an hour of the clock.
+    pub base_rate_max: f32,
+    /// `k` of the prior.
+    pub smoothing: f32,
+}
 
 /// Keys are hashes already; hashing them again would only cost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -77,10 +98,30 @@ impl Counter {
     }
 }
 
+/// One product: its counts, and the prior that is told of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Product {
+    counter: Counter,
+    /// On the ranking's scale, as of the product's last count.
+    told: f32,
+    /// The same when its hour began.
+    anchor: f32,
+    /// Hours since the epoch.
+    hour: u32,
+    /// `k` of what is told.
+    smoothing: f32,
+}
+
 /// What all shoppers have in common.
 #[derive(Clone, Debug)]
 pub struct Population {
-    products: ByKey<ProductKey, Counter>,
+    products: ByKey<ProductKey, Product>,
+    pace: Option<Pace>,
+    /// The latest hour that was seen, counted from the epoch.
+    hour: u32,
+    /// Evidence that may still count in this hour.
+    evidence_left: f64,
+    networks: Networks,
     categories: ByKey<FacetKey, Counter>,
     everything: Counter,
     evidence: ByKey<FacetKey, f64>,
@@ -94,6 +135,10 @@ impl Population {
     pub fn new(products_max: usize) -> Self {
         Self {
             products: ByKey::default(),
+            pace: None,
+            hour: 0,
+            evidence_left: f64::INFINITY,
+            networks: Networks::default(),
             categories: ByKey::default(),
             everything: Counter::default(),
             evidence: ByKey::default(),
@@ -101,6 +146,45 @@ impl Population {
             propensities: Propensities::default(),
             products_max: products_max.max(1),
         }
+    }
+
+    /// From now on everything moves at this pace; to be called with the time before counting. What
+    /// another smoothing makes of the counts is told at once. `O(1)`.
+    pub fn keep_pace(&mut self, pace: Pace, now: Timestamp) {
+        let hour = u32::try_from(now.0.div_euclid(HOUR_MS)).unwrap_or_default();
+        if self.pace.is_none() || hour > self.hour {
+            self.hour = self.hour.max(hour);
+            let total = self.evidence_total + BASE_SMOOTHING;
+            self.evidence_left = total * f64::from(pace.base_rate_max);
+        }
+        self.pace = Some(pace);
+    }
+
+    /// Is this the first such act of its network today? One that nobody can place is. `kind` tells
+    /// acts apart. `O(1)`.
+    pub fn is_first(
+        &mut self,
+        network: Option<Network>,
+        product: ProductKey,
+        kind: &str,
+        at: Timestamp,
+    ) -> bool {
+        network.is_none_or(|network| {
+            self.networks.is_first((network.0, product.0), kind, at.0.div_euclid(DAY_MS))
+        })
+    }
+
+    /// Takes back the impressions of a list that nobody can have read.
+    pub fn forget_list(&mut self, shown: impl IntoIterator<Item = (ProductKey, Option<FacetKey>)>) {
+        let mut length = 0;
+        for (position, (product, category)) in shown.into_iter().enumerate() {
+            length = position + 1;
+            let weight = f64::from(self.propensities.at(position));
+            self.count(product, category, |counter| {
+                counter.shown = (counter.shown - weight).max(0.0);
+            });
+        }
+        self.propensities.forget_list(length);
     }
 
     /// Counts a list's impressions, in shown order. A list that we ranked teaches nothing.
@@ -141,9 +225,11 @@ impl Population {
     /// Counts positive evidence for a product's facets. Evidence that came out of a list that we
     /// ranked, or out of nobody knows where, is not natural and teaches nothing.
     pub fn record_evidence(&mut self, facts: &ProductFacts, weight: f32, natural: bool) {
-        if !natural || !weight.is_finite() || weight <= 0.0 {
+        let left = self.evidence_left;
+        if !natural || !weight.is_finite() || weight <= 0.0 || f64::from(weight) > left {
             return;
         }
+        self.evidence_left = left - f64::from(weight);
         for facet in &facts.facets {
             *self.evidence.entry(*facet).or_default() += f64::from(weight);
         }
@@ -166,7 +252,7 @@ impl Population {
     /// Smoothed click rate of a product over all users: `(c + k·μ) / (n + k)`, at least 0. `O(1)`.
     pub fn prior(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
         let mean = f64::from(self.category_rate(category, k));
-        let counter = self.products.get(&product).copied().unwrap_or_default();
+        let counter = self.products.get(&product).map(|p| p.counter).unwrap_or_default();
         counter.rate(mean, f64::from(k)) as f32
     }
 
@@ -191,6 +277,12 @@ impl Population {
         self.products.len()
     }
 
+    /// The prior on the ranking's scale, whatever the pace.
+    fn raw_score(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
+        let Some(product) = self.products.get(&product) else { return 0.0 };
+        scored(product.counter, self.category_rate(category, k), k)
+    }
+
     fn category_rate(&self, category: Option<FacetKey>, k: f32) -> f32 {
         let everything = self.everything.rate(0.0, 0.0);
         let counter = category.and_then(|c| self.categories.get(&c)).copied().unwrap_or_default();
@@ -203,20 +295,40 @@ impl Population {
         category: Option<FacetKey>,
         change: impl Fn(&mut Counter),
     ) {
-        change(self.products.entry(product).or_default());
+        let smoothing = self.pace.map_or(0.0, |pace| pace.smoothing);
+        let new = Product { hour: self.hour, smoothing, ..Product::default() };
+        let of_product = self.products.entry(product).or_insert(new);
+        change(&mut of_product.counter);
         if let Some(category) = category {
             change(self.categories.entry(category).or_default());
         }
         change(&mut self.everything);
+        self.tell(product, category);
+    }
+
+    /// Moves what is told of a product towards what its counts say, as far as this hour allows.
+    fn tell(&mut self, product: ProductKey, category: Option<FacetKey>) {
+        let Some(pace) = self.pace else { return };
+        let raw = self.raw_score(product, category, pace.smoothing);
+        let hour = self.hour;
+        let Some(product) = self.products.get_mut(&product) else { return };
+        if product.smoothing != pace.smoothing {
+            (product.told, product.smoothing) = (raw, pace.smoothing);
+            (product.anchor, product.hour) = (raw, hour);
+        } else if hour > product.hour {
+            (product.anchor, product.hour) = (product.told, hour);
+        }
+        let (low, high) = (product.anchor - pace.prior_max, product.anchor + pace.prior_max);
+        product.told = raw.max(low).min(high);
     }
 
     fn bound(&mut self) {
         if self.everything.shown > COUNT_MAX {
             self.everything.halve();
             self.categories.values_mut().for_each(Counter::halve);
-            self.products.values_mut().for_each(Counter::halve);
+            self.products.values_mut().for_each(|product| product.counter.halve());
         }
-        thin_out(&mut self.products, self.products_max, |c| c.shown);
+        thin_out(&mut self.products, self.products_max, |product| product.counter.shown);
         thin_out(&mut self.categories, FACETS_MAX, |c| c.shown);
     }
 }
@@ -233,11 +345,12 @@ pub struct Priors<'a> {
 impl Priors<'_> {
     /// The same as [`Population::prior_score`].
     pub fn score(&mut self, product: ProductKey, category: Option<FacetKey>) -> f32 {
-        let Some(counter) = self.population.products.get(&product) else { return 0.0 };
-        let mean = self.mean(category);
-        let prior = counter.rate(f64::from(mean), f64::from(self.k)) as f32;
-        let score = (prior - mean) / (prior + mean);
-        if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
+        let Some(product) = self.population.products.get(&product) else { return 0.0 };
+        if self.population.pace.is_some() && product.smoothing == self.k {
+            return product.told;
+        }
+        let counter = product.counter;
+        scored(counter, self.mean(category), self.k)
     }
 
     fn mean(&mut self, category: Option<FacetKey>) -> f32 {
@@ -252,6 +365,13 @@ impl Priors<'_> {
             }
         }
     }
+}
+
+/// A product's rate beside its category's mean, in `[-1, 1]`.
+fn scored(counter: Counter, mean: f32, k: f32) -> f32 {
+    let prior = counter.rate(f64::from(mean), f64::from(k)) as f32;
+    let score = (prior - mean) / (prior + mean);
+    if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 /// Drops the entries with the least behind them until seven eighths of `entries_max` are left; of
@@ -273,106 +393,4 @@ fn thin_out<K: Copy + Ord + std::hash::Hash, V>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::preferences::testing::facts;
-    use crate::types::product::Axis;
-
-    const K: f32 = 20.0;
-
-    fn key(i: usize) -> ProductKey {
-        ProductKey::of(&i.to_string())
-    }
-
-    fn list(length: usize) -> Vec<(ProductKey, Option<FacetKey>)> {
-        (0..length).map(|i| (key(i), Some(FacetKey::of(Axis::Category, "milk")))).collect()
-    }
-
-    #[test]
-    fn a_click_far_down_says_more_than_a_click_at_the_top() {
-        let mut population = Population::new(1_000);
-        let milk = Some(FacetKey::of(Axis::Category, "milk"));
-        for _ in 0..200 {
-            population.record_list(list(10), true);
-        }
-        for _ in 0..30 {
-            population.record_click(key(0), milk, 0, true);
-            population.record_click(key(9), milk, 9, true);
-        }
-        assert!(population.prior(key(9), milk, K) > 2.0 * population.prior(key(0), milk, K));
-        let (top, low) =
-            (population.prior_score(key(0), milk, K), population.prior_score(key(9), milk, K));
-        assert!(low > top && top > 0.0, "{top} {low}");
-        assert!(population.prior_score(key(5), milk, K) < 0.0);
-    }
-
-    #[test]
-    fn an_unknown_product_has_its_categorys_mean_and_no_say_in_the_ranking() {
-        let mut population = Population::new(1_000);
-        let milk = Some(FacetKey::of(Axis::Category, "milk"));
-        assert_eq!(population.prior(key(77), milk, K), 0.0);
-        for _ in 0..100 {
-            population.record_list(list(5), true);
-            population.record_click(key(1), milk, 1, true);
-        }
-        let mean = population.category_rate(milk, K);
-        assert!((population.prior(key(77), milk, K) - mean).abs() < 1e-6);
-        assert_eq!(population.prior_score(key(77), milk, K), 0.0);
-    }
-
-    #[test]
-    fn lists_that_we_ranked_change_no_prior_no_base_rate_and_no_propensity() {
-        let mut population = Population::new(1_000);
-        let milk = Some(FacetKey::of(Axis::Category, "milk"));
-        let oat = facts("3", "Oat Milk", "milk", &["plant-based"]);
-        for _ in 0..100 {
-            population.record_list(list(5), true);
-            population.record_click(key(3), milk, 3, true);
-            population.record_evidence(&oat, 0.2, true);
-        }
-        let numbers = |p: &Population| {
-            let plant_based = FacetKey::of(Axis::Attribute, "plant-based");
-            let priors = (0..5).map(|i| p.prior(key(i), milk, K)).collect::<Vec<_>>();
-            let propensities = (0..10).map(|i| p.propensity(i)).collect::<Vec<_>>();
-            (priors, propensities, p.base_rate(plant_based))
-        };
-        let before = numbers(&population);
-        for _ in 0..1_000 {
-            population.record_list(list(5), false);
-            population.record_click(key(0), milk, 0, false);
-            population.record_evidence(&oat, 0.2, false);
-        }
-        assert_eq!(numbers(&population), before);
-    }
-
-    #[test]
-    fn a_base_rate_is_the_share_of_evidence_and_is_held_down_while_there_is_little() {
-        let mut population = Population::new(10);
-        let spicy = facts("a", "Hot Chips", "chips", &["spicy"]);
-        let plain = facts("b", "Chips", "chips", &[]);
-        let facet = FacetKey::of(Axis::Attribute, "spicy");
-        population.record_evidence(&spicy, 0.2, true);
-        assert!(population.base_rate(facet) < 0.01);
-        for _ in 0..10_000 {
-            population.record_evidence(&spicy, 0.25, true);
-            population.record_evidence(&plain, 0.75, true);
-        }
-        assert!((population.base_rate(facet) - 0.25).abs() < 0.01);
-        population.record_evidence(&spicy, f32::NAN, true);
-        population.record_evidence(&spicy, -5.0, true);
-        assert!((population.base_rate(facet) - 0.25).abs() < 0.01);
-    }
-
-    #[test]
-    fn a_full_table_drops_the_products_seen_least() {
-        let mut population = Population::new(100);
-        for _ in 0..50 {
-            population.record_list(list(10), true);
-        }
-        for i in 1_000..1_500 {
-            population.record_list([(key(i), None)], true);
-        }
-        assert!(population.products() <= 100);
-        assert!((0..10).all(|i| population.products.contains_key(&key(i))));
-    }
-}
+mod tests;

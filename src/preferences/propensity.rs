@@ -59,6 +59,13 @@ impl Propensities {
         }
     }
 
+    /// Takes back one list of `length` hits.
+    pub fn forget_list(&mut self, length: usize) {
+        for shown in self.shown.iter_mut().take(length) {
+            *shown = (*shown - 1.0).max(0.0);
+        }
+    }
+
     /// Counts one click at a position of a natural list.
     pub fn record_click(&mut self, position: usize) {
         if let Some(clicked) = self.clicked.get_mut(position) {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::learn::Caps;
 use crate::rules::{
-    Guards, HalfLives, Prior, PriorAppliesTo, Ranking, Relevance, Rules, TermWeights, Thresholds,
-    knowledge,
+    Crowd, Guards, HalfLives, Prior, PriorAppliesTo, Ranking, Relevance, Rules, TermWeights,
+    Thresholds, knowledge,
 };
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts, normalise};
@@ -26,7 +26,12 @@ pub(crate) fn rules_for_tests() -> Rules {
         signal_weights: [
             0.8, 1.0, 1.2, 1.5, 0.5, 0.6, 0.4, -0.4, 0.2, 0.15, 0.1, 0.25, 0.3, -0.05, -0.2, -0.8,
         ],
-        thresholds: Thresholds { bulk_quantity_min: 4.0, list_seconds: 1800 },
+        thresholds: Thresholds {
+            bulk_quantity_min: 4.0,
+            bulk_usual_times: 3.0,
+            list_seconds: 1800,
+            never_bought_ms: 7 * 86_400_000,
+        },
         half_life: HalfLives {
             item_slow_seconds: 365.0 * DAY,
             item_fast_seconds: 30.0 * DAY,
@@ -54,6 +59,14 @@ pub(crate) fn rules_for_tests() -> Rules {
             same_brand_in_a_row_max: None,
             query_intent: true,
             demote_out_of_stock: true,
+        },
+        crowd: Crowd {
+            session_weight_max: 5.0,
+            session_lists_max: 100,
+            prior_per_hour_max: 0.1,
+            base_rate_per_hour_max: 0.1,
+            views_per_minute_max: 60,
+            bot_agents: vec!["bot".into(), "spider".into()],
         },
         merchandising: Vec::new(),
         time_zone: jiff::tz::TimeZone::UTC,

@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::response::Parts;
-use http::{Method, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, Response, StatusCode, Uri};
 use hyper::body::Incoming;
 
 use super::body::ReplyBody;
@@ -30,7 +31,7 @@ use crate::personalize::breaker::Breaker;
 use crate::personalize::fail_open::FailOpen;
 use crate::personalize::{Ending, Looked, Reranked, Search, Treatment};
 use crate::telemetry::limits::Limit;
-use crate::wire::encoding;
+use crate::wire::{Doubt, encoding};
 
 /// What a request of an event route may teach, and what hears of our faults in it.
 pub(super) struct Lesson {
@@ -52,6 +53,15 @@ impl Pipeline {
         let translated = ready_request(&mut outgoing.head.headers, &search);
         if let Some(body) = search.rewritten() {
             let mut wide = outgoing.with_body(body.clone());
+            if let Some(query) = search.rewritten_query() {
+                match with_query(&wide.head.uri, query) {
+                    Some(uri) => wide.head.uri = uri,
+                    None => {
+                        let why = FailOpen::Doubt(Doubt::TooLarge);
+                        return self.passed_after(&search, why, outgoing, hop).await;
+                    }
+                }
+            }
             // what we wrote is not compressed
             wide.head.headers.remove(GRPC_ENCODING);
             return match self.cut_from(&search, wide, hop, repeat).await {
@@ -307,6 +317,14 @@ impl Pipeline {
             self.metrics.shared_cacheable.with_label_values(&[search.route()]).inc();
         }
     }
+}
+
+/// The same target with another query; `None` where it would be too long.
+fn with_query(uri: &Uri, query: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    let target = PathAndQuery::try_from(format!("{}?{query}", uri.path()));
+    parts.path_and_query = Some(target.ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 /// Narrows `Accept-Encoding` to what we decode and translates `If-None-Match`; true when a 304

@@ -27,8 +27,8 @@ use super::{grpc, own, peek, respond, trace, visit};
 use crate::border::Border;
 use crate::client::shop::{Repeat, Shop};
 use crate::config::source::Ask;
-use crate::config::{Limits, Settings};
-use crate::identity;
+use crate::config::{Limits, RouteKind, Settings};
+use crate::identity::{self, Identity};
 use crate::observe::{Event, Observer};
 use crate::personalize::breaker::Breaker;
 use crate::personalize::fail_open::FailOpen;
@@ -211,6 +211,13 @@ impl Pipeline {
         breaker.is_tripped().then_some(FailOpen::Tripped)
     }
 
+    /// Does a token that was checked name the user of an act?
+    fn is_proven(&self, matched: &Matched<'_>, ask: &Ask<'_>, identity: &Identity) -> bool {
+        matches!(matched.route.kind, RouteKind::Event(_))
+            && identity.user.is_some()
+            && identity::proven(&self.settings.identity, ask).user == identity.user
+    }
+
     /// Who asks, and what the request is for; and the cookie of a visit that begins with it.
     fn understand(
         &self,
@@ -223,6 +230,8 @@ impl Pipeline {
         let identity = identity::resolve(&self.settings.identity, ask);
         let identity = identity.vouched(spoken.user.as_ref(), spoken.session.as_ref());
         let mut identity = self.observer.standing(identity);
+        let proven = spoken.names_somebody() || self.is_proven(matched, ask, &identity);
+        identity.voice = self.observer.voice(ask.headers, hop.peer, proven);
         let mut cookie = None;
         if asked.barred.is_none() {
             cookie = self.visit(matched, ask, &mut identity, hop.secure);

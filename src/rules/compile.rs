@@ -11,10 +11,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::daypart::Daypart;
 use super::knowledge::{self, Knowledge};
-use super::schema::{RawRanking, RawRules};
+use super::schema::{RawCrowd, RawRanking, RawRules};
 use super::schema_merchandising::{RawMerchandising, RawSelect, RawShopper, RawThen, RawWhen};
 use super::{
-    Action, Guards, HalfLives, MerchandisingRule, Prior, Ranking, Relevance, Rules, Select,
+    Action, Crowd, Guards, HalfLives, MerchandisingRule, Prior, Ranking, Relevance, Rules, Select,
     TermWeights, Thresholds, When,
 };
 use crate::types::clock::Timestamp;
@@ -116,6 +116,8 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
         thresholds: Thresholds {
             bulk_quantity_min: raw.thresholds.bulk_quantity_min as f32,
             list_seconds: raw.thresholds.list_seconds,
+            bulk_usual_times: raw.thresholds.bulk_usual_times as f32,
+            never_bought_ms: (raw.thresholds.never_bought_days * SECONDS_A_DAY * 1000.0) as i64,
         },
         half_life: HalfLives {
             item_slow_seconds: days(half_life.item_slow_days),
@@ -130,9 +132,22 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
             query_intent: raw.guards.query_intent,
             demote_out_of_stock: raw.guards.demote_out_of_stock,
         },
+        crowd: crowd(&raw.crowd),
         merchandising: Vec::new(),
         time_zone: jiff::tz::TimeZone::UTC,
         knowledge,
+    }
+}
+
+fn crowd(raw: &RawCrowd) -> Crowd {
+    let agents = raw.bot_agents.iter().map(|word| word.trim().to_lowercase().into_boxed_str());
+    Crowd {
+        session_weight_max: raw.session_weight_max as f32,
+        session_lists_max: raw.session_lists_max,
+        prior_per_hour_max: raw.prior_per_hour_max as f32,
+        base_rate_per_hour_max: raw.base_rate_per_hour_max as f32,
+        views_per_minute_max: raw.views_per_minute_max,
+        bot_agents: agents.filter(|word| !word.is_empty()).collect(),
     }
 }
 

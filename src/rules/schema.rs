@@ -27,6 +27,8 @@ section! {
         ranking: RawRanking = RawRanking::default(),
         /// What may not happen, whatever the score says.
         guards: RawGuards = RawGuards::default(),
+        /// How far one shopper's acts may change other shoppers' lists.
+        crowd: RawCrowd = RawCrowd::default(),
         /// Where the shop's clock stands, for rules by time of day: an IANA name, e.g. Europe/Berlin.
         time_zone: String = "UTC".to_owned(),
         /// Boosts, burials, pins, hides and demotions, in the order in which they are tried.
@@ -57,7 +59,7 @@ section! {
         /// A later one.
         #[schemars(range(min = -10.0, max = 10.0))]
         repeat: f64 = 1.0,
-        /// At least `thresholds.bulk_quantity_min` units at once.
+        /// Many units at once: `thresholds.bulk_quantity_min`, or `thresholds.bulk_usual_times`.
         #[schemars(range(min = -10.0, max = 10.0))]
         bulk_purchase: f64 = 1.2,
         /// Bought by contract.
@@ -161,11 +163,54 @@ section! {
         /// Units in one purchase that make it bulk.
         #[schemars(range(min = 1.0, max = 10_000.0))]
         bulk_quantity_min: f64 = 6.0,
+        /// The same where the shopper's usual quantity of the product is known: so many times that.
+        #[schemars(range(min = 1.0, max = 1_000.0))]
+        bulk_usual_times: f64 = 3.0,
         /// Seconds for which a list explains a click.
         #[schemars(range(min = 1, max = 86_400))]
         list_seconds: u32 = 1_800,
+        /// Days after which a product that was viewed and not bought counts as such.
+        #[schemars(range(min = 0.00001, max = 365.0))]
+        never_bought_days: f64 = 7.0,
     }
 }
+
+section! {
+    /// How far one shopper's acts may change other shoppers' lists.
+    RawCrowd {
+        /// Evidence of one visit that others are taught by in a day.
+        #[schemars(range(min = 0.0, max = 10_000.0))]
+        session_weight_max: f64 = 5.0,
+        /// Lists shown to one visit that count for the item prior in a day.
+        #[schemars(range(min = 0, max = 100_000))]
+        session_lists_max: u32 = 100,
+        /// How far the item prior of one product may move in an hour, of its scale from -1 to 1.
+        #[schemars(range(min = 0.0, max = 2.0))]
+        prior_per_hour_max: f64 = 0.1,
+        /// How far the base rate of one facet may move in an hour, of its scale from 0 to 1.
+        #[schemars(range(min = 0.0, max = 1.0))]
+        base_rate_per_hour_max: f64 = 0.1,
+        /// Product pages of one visit in a minute; one more and it is a crawler for an hour.
+        #[schemars(range(min = 1, max = 100_000))]
+        views_per_minute_max: u32 = 60,
+        /// Words of `User-Agent` that programs declare themselves by.
+        bot_agents: Vec<String> = BOT_AGENTS.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
+/// How programs that read the web for others call themselves.
+const BOT_AGENTS: [&str; 10] = [
+    "bot",
+    "crawler",
+    "crawling",
+    "spider",
+    "slurp",
+    "mediapartners-google",
+    "facebookexternalhit",
+    "feedfetcher",
+    "ia_archiver",
+    "lighthouse",
+];
 
 section! {
     /// Days until half of the evidence has faded.

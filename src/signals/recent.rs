@@ -2,8 +2,10 @@
 //!
 //! In: lists as they went out, in shown order. Out: where a product stood when it was picked.
 //! A list keeps its first [`SHOWN_MAX`] products, each with three marks: *clicked*, *picked without
-//! a click that was reported* (a product page opened, a cart), *passed over*. A subject keeps
-//! [`LISTS_MAX`] lists, oldest out first: at most some 2.5 KB.
+//! a click that was reported* (a product page opened, a cart), *passed over*. A list that comes again
+//! as it is, nothing done in between, is the one that is there already; one that gave way to the
+//! next letters of its query within a second was never read. A subject keeps [`LISTS_MAX`] lists,
+//! oldest out first: at most some 5 KB.
 
 use std::collections::VecDeque;
 
@@ -16,6 +18,12 @@ pub const LISTS_MAX: usize = 4;
 /// Leading hits kept a list: as many as a mark word has bits for, within a default window.
 pub const SHOWN_MAX: usize = 50;
 
+/// A list that stood for less was not read: its query was still being typed.
+const TYPING_MS: i64 = 1_000;
+
+/// Longer queries are not typed letter by letter, and are not kept.
+const WORDS_BYTES_MAX: usize = 64;
+
 /// One list as it was shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShownList {
@@ -25,16 +33,50 @@ pub struct ShownList {
     pub query: QueryId,
     /// True when it went out in the upstream's order.
     pub natural: bool,
+    /// What was searched for, in lower case; empty where nobody knows.
+    words: Box<str>,
     /// Its leading products, in shown order.
     pub(super) shown: Box<[ProductKey]>,
     /// Bit a position: picked.
     pub(super) clicked: u64,
     /// Bit a position: the pick was told by another act than a click, whose own report may follow.
     pub(super) inferred: u64,
-    /// Bit a position: passed over.
-    pub(super) scrolled: u64,
-    /// When each was passed over; empty until one is.
-    pub(super) scrolled_at: Box<[Timestamp]>,
+    /// Hits that were passed over together; one entry a pick at most.
+    passed: Vec<Passed>,
+    /// The hit that was picked last.
+    pub(super) picked: Option<ProductKey>,
+    /// Something was done since it went out.
+    touched: bool,
+}
+
+/// Hits that were passed over together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Passed {
+    /// Bit a position.
+    marks: u64,
+    over: PassedOver,
+}
+
+/// How a hit was passed over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PassedOver {
+    /// When.
+    pub at: Timestamp,
+    /// How much it counts, of one full signal.
+    pub times: f32,
+    /// What was picked instead, if anything was.
+    pub instead: Option<ProductKey>,
+}
+
+/// What became of a list that went out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entered {
+    /// It is one more list.
+    New,
+    /// It is one that is there already.
+    Reloaded,
+    /// It took the place of one that nobody could read.
+    Instead(ShownList),
 }
 
 impl ShownList {
@@ -53,12 +95,23 @@ impl ShownList {
             at,
             query,
             natural,
+            words: Box::default(),
             shown: kept.into(),
             clicked: 0,
             inferred: 0,
-            scrolled: 0,
-            scrolled_at: Box::default(),
+            passed: Vec::new(),
+            picked: None,
+            touched: false,
         }
+    }
+
+    /// The same with what was searched for.
+    pub fn asked(mut self, words: &str) -> Self {
+        let words = words.trim();
+        if words.len() <= WORDS_BYTES_MAX {
+            self.words = words.to_lowercase().into();
+        }
+        self
     }
 
     /// The 0-based position of a product. `O(shown)`.
@@ -83,27 +136,52 @@ impl ShownList {
 
     /// True when the hit at this position counts as passed over.
     pub fn is_scrolled(&self, position: usize) -> bool {
-        has(self.scrolled, position)
+        self.passed.iter().any(|passed| has(passed.marks, position))
     }
 
-    /// Marks a hit as passed over at a time.
-    pub(super) fn mark_scrolled(&mut self, position: usize, at: Timestamp) {
-        if self.scrolled_at.is_empty() {
-            self.scrolled_at = vec![at; self.shown.len()].into();
-        }
-        if let Some(scrolled_at) = self.scrolled_at.get_mut(position) {
-            *scrolled_at = at;
-            self.scrolled |= bit(position);
+    /// What all hits that were passed over count together, of one full signal.
+    pub(super) fn passed_times(&self) -> f32 {
+        let each = |passed: &Passed| passed.over.times * passed.marks.count_ones() as f32;
+        self.passed.iter().map(each).sum()
+    }
+
+    /// Marks hits (bit a position) as passed over.
+    pub(super) fn mark_passed(&mut self, marks: u64, over: PassedOver) {
+        let shown = bit(self.shown.len()).wrapping_sub(1);
+        let marks = marks & shown;
+        if marks != 0 {
+            self.passed.push(Passed { marks, over });
         }
     }
 
-    /// Takes the mark back and says when it was set.
-    pub(super) fn unmark_scrolled(&mut self, position: usize) -> Option<Timestamp> {
-        if !self.is_scrolled(position) {
-            return None;
+    /// Takes the mark back and says how it was set.
+    pub(super) fn unmark_passed(&mut self, position: usize) -> Option<PassedOver> {
+        let at = self.passed.iter().position(|passed| has(passed.marks, position))?;
+        let passed = self.passed.get_mut(at)?;
+        let over = passed.over;
+        passed.marks &= !bit(position);
+        if passed.marks == 0 {
+            self.passed.remove(at);
         }
-        self.scrolled &= !bit(position);
-        self.scrolled_at.get(position).copied()
+        Some(over)
+    }
+
+    /// Is this the same answer to the same question, whatever its order?
+    fn is_again(&self, other: &Self) -> bool {
+        let sum = |list: &Self| list.shown.iter().fold(0, |sum: u64, key| sum.wrapping_add(key.0));
+        self.query != other.query
+            && self.natural == other.natural
+            && self.words == other.words
+            && self.shown.len() == other.shown.len()
+            && sum(self) == sum(other)
+    }
+
+    /// Was the query of this list still being typed when `next` went out?
+    fn gave_way_to(&self, next: &Self) -> bool {
+        let (one, two) = (&*self.words, &*next.words);
+        let typed = one != two && (one.starts_with(two) || two.starts_with(one));
+        let stood_ms = next.at.0.saturating_sub(self.at.0);
+        typed && !one.is_empty() && !two.is_empty() && (0..TYPING_MS).contains(&stood_ms)
     }
 }
 
@@ -128,6 +206,30 @@ impl RecentLists {
             self.lists.pop_front();
         }
         self.lists.push_back(list);
+    }
+
+    /// Remembers a list that just went out, unless it is one that is there already and explains
+    /// clicks for `list_seconds`; forgets one whose query was still being typed.
+    pub fn enter(&mut self, list: ShownList, list_seconds: u32) -> Entered {
+        let window_ms = i64::from(list_seconds) * 1000;
+        let mut fresh = self.lists.iter_mut().rev().filter(|known| {
+            !known.touched && (0..=window_ms).contains(&list.at.0.saturating_sub(known.at.0))
+        });
+        if let Some(same) = fresh.find(|known| known.is_again(&list)) {
+            same.at = list.at;
+            return Entered::Reloaded;
+        }
+        let typing = self.lists.back().is_some_and(|last| {
+            last.query != list.query && !last.touched && last.gave_way_to(&list)
+        });
+        let unread = if typing { self.lists.pop_back() } else { None };
+        self.push(list);
+        unread.map_or(Entered::New, Entered::Instead)
+    }
+
+    /// Something was done: what is shown from now on is no reload.
+    pub(super) fn touch(&mut self) {
+        self.lists.iter_mut().for_each(|list| list.touched = true);
     }
 
     /// Takes over the lists of another, in the order in which they were shown; the newest stay.
@@ -220,7 +322,54 @@ mod tests {
     #[test]
     fn a_position_past_the_kept_ones_is_never_marked() {
         let mut list = list(0, &["a"]);
-        list.mark_scrolled(70, Timestamp(1));
-        assert_eq!((list.scrolled, list.unmark_scrolled(70)), (0, None));
+        let over = PassedOver { at: Timestamp(1), times: 1.0, instead: None };
+        list.mark_passed(bit(70) | bit(1), over);
+        assert_eq!((list.passed_times(), list.unmark_passed(1)), (0.0, None));
+        list.mark_passed(bit(0), over);
+        assert_eq!((list.passed_times(), list.unmark_passed(0)), (1.0, Some(over)));
+        assert_eq!((list.passed_times(), list.unmark_passed(0)), (0.0, None));
+    }
+
+    fn asked(at: i64, words: &str, ids: &[&str]) -> ShownList {
+        list(at, ids).asked(words)
+    }
+
+    #[test]
+    fn a_list_that_comes_again_is_the_one_that_is_there() {
+        let mut recent = RecentLists::default();
+        assert_eq!(recent.enter(asked(1_000, "milk", &["a", "b"]), 1_800), Entered::New);
+        let again = asked(60_000, " Milk", &["b", "a"]);
+        assert_eq!(recent.enter(again, 1_800), Entered::Reloaded);
+        assert_eq!(recent.newest().map(|list| list.at), Some(Timestamp(60_000)));
+        let page_2 = asked(61_000, "milk", &["c", "d"]);
+        assert_eq!(recent.enter(page_2, 1_800), Entered::New);
+        let next_day = asked(86_400_000, "milk", &["a", "b"]);
+        assert_eq!(recent.enter(next_day, 1_800), Entered::New);
+        recent.touch();
+        let after_a_click = asked(86_401_000, "milk", &["a", "b"]);
+        assert_eq!(recent.enter(after_a_click, 1_800), Entered::New);
+    }
+
+    #[test]
+    fn a_list_whose_query_was_still_being_typed_was_never_read() {
+        let mut recent = RecentLists::default();
+        let first = asked(1_000, "mi", &["a", "b"]);
+        recent.enter(first.clone(), 1_800);
+        let second = asked(1_400, "milk", &["a", "c"]);
+        assert_eq!(recent.enter(second.clone(), 1_800), Entered::Instead(first));
+        let backspace = asked(1_900, "mil", &["a", "d"]);
+        assert_eq!(recent.enter(backspace, 1_800), Entered::Instead(second));
+        for (at, words) in [(2_000, "bread"), (2_100, ""), (3_100, "b"), (4_200, "bread")] {
+            assert_eq!(recent.enter(asked(at, words, &[&at.to_string()]), 1_800), Entered::New);
+        }
+    }
+
+    #[test]
+    fn lists_of_one_reply_do_not_push_each_other_out() {
+        let mut recent = RecentLists::default();
+        for words in ["milk", "milk chocolate", "milk"] {
+            let list = ShownList { query: QueryId(7), ..asked(1_000, words, &["a"]) };
+            assert_eq!(recent.enter(list, 1_800), Entered::New, "{words}");
+        }
     }
 }

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub interactions: IntCounterVec,
     /// Interactions not used, by reason.
     pub interactions_dropped: IntCounterVec,
+    /// Acts that taught their shopper and nobody else, by reason.
+    pub unheard: IntCounterVec,
     /// Signals learned, by kind.
     pub signals: IntCounterVec,
     /// Search replies that a shared cache may keep: a CDN would serve one shopper's order to all.
@@ -137,6 +139,7 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_hits_moved_total", "Hits that left their position.", &[]),
     ("leafrank_interactions_total", "Interactions accepted.", &["kind"]),
     ("leafrank_interactions_dropped_total", "Interactions not used.", &["reason"]),
+    ("leafrank_unheard_total", "Acts that taught their shopper and nobody else.", &["reason"]),
     ("leafrank_signals_total", "Signals learned.", &["kind"]),
     (
         "leafrank_shared_cacheable_total",
@@ -249,6 +252,7 @@ impl Metrics {
             hits_moved: b.counter()?,
             interactions: b.counters()?,
             interactions_dropped: b.counters()?,
+            unheard: b.counters()?,
             signals: b.counters()?,
             shared_cacheable: b.counters()?,
             build_info: b.gauges()?,

@@ -85,6 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_document_says_of_each_kind_how_it_is_recognised() {
+        let document = include_str!("../../docs/SIGNALS.md");
+        let (_, kinds) = document.split_once("## Kinds").unwrap();
+        let (kinds, _) = kinds.split_once("\n## ").unwrap();
+        let rows = kinds.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
+        let listed: Vec<&str> = rows.map(|(kind, _)| kind).collect();
+        let expected: Vec<&str> = SignalKind::ALL.iter().map(|kind| kind.path()).collect();
+        assert_eq!(listed, expected, "docs/SIGNALS.md (left) and SignalKind::ALL (right)");
+    }
+
+    #[test]
     fn each_kind_has_its_own_index_and_path() {
         for (index, kind) in SignalKind::ALL.iter().enumerate() {
             assert_eq!(kind.index(), index);

@@ -89,7 +89,7 @@ async fn base_rates_too_learn_from_lists_in_the_shops_order_alone() {
             // the one that traffic is to tell.
             other.tracks("add_to_cart", "M4").await;
             other.search_with("milk", &[TRUSTED, ("x-leafrank-mode", others_ask_for)]).await;
-            assert_eq!(other.signals("purchase", "M5").await.status, 200);
+            assert_eq!(other.signals("click", "M5").await.status, 200);
         }
         let after = scores(&sidecar).await;
         assert_eq!(after != before, learned, "{others_ask_for}: {before:?} {after:?}");

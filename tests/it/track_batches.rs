@@ -142,7 +142,9 @@ async fn every_kind_of_signal_can_be_reported_by_its_key_in_the_rules() {
     ];
     let now = now_seconds() - 1_000;
     let of = |(n, key): (usize, &&str)| {
-        let mut event = event(key, "ann", "M5");
+        // what was bought is never lowered by being passed over
+        let sku = if *key == "negative.displayed_but_scrolled" { "M6" } else { "M5" };
+        let mut event = event(key, "ann", sku);
         event["timestamp"] = json!(now + 2 * n as i64);
         event
     };

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ByKey, Counter, Population};
+use super::{ByKey, Counter, Population, Product};
 use crate::preferences::propensity::Propensities;
 use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
@@ -17,6 +17,8 @@ use crate::types::product::FacetKey;
 pub struct KeptPopulation {
     /// Product, impressions, clicks.
     products: Vec<(u64, f64, f64)>,
+    /// Product, the prior that is told of it, the same when its hour began, that hour, its smoothing.
+    told: Vec<(u64, f32, f32, u32, f32)>,
     /// Category, impressions, clicks.
     categories: Vec<(u64, f64, f64)>,
     everything: (f64, f64),
@@ -33,7 +35,16 @@ impl Population {
     pub fn keep(&self) -> KeptPopulation {
         let (shown, clicked) = self.propensities.counts();
         KeptPopulation {
-            products: self.products.iter().map(|(key, c)| (key.0, c.shown, c.clicked)).collect(),
+            products: self
+                .products
+                .iter()
+                .map(|(key, p)| (key.0, p.counter.shown, p.counter.clicked))
+                .collect(),
+            told: self
+                .products
+                .iter()
+                .map(|(key, p)| (key.0, p.told, p.anchor, p.hour, p.smoothing))
+                .collect(),
             categories: self
                 .categories
                 .iter()
@@ -50,8 +61,18 @@ impl Population {
     /// The population that was kept, under its own caps.
     pub fn restore(&mut self, kept: &KeptPopulation) {
         let products_max = self.products_max;
+        let mut products: ByKey<ProductKey, Product> = counters(&kept.products, ProductKey)
+            .into_iter()
+            .map(|(key, counter)| (key, Product { counter, ..Product::default() }))
+            .collect();
+        for (key, told, anchor, hour, smoothing) in &kept.told {
+            if let Some(product) = products.get_mut(&ProductKey(*key)) {
+                (product.told, product.anchor) = (score(*told), score(*anchor));
+                (product.hour, product.smoothing) = (*hour, *smoothing);
+            }
+        }
         *self = Self {
-            products: counters(&kept.products, ProductKey),
+            products,
             categories: counters(&kept.categories, FacetKey),
             everything: counter(kept.everything),
             evidence: kept
@@ -62,6 +83,7 @@ impl Population {
             evidence_total: count(kept.evidence_total),
             propensities: Propensities::from_counts(&counts(&kept.shown), &counts(&kept.clicked)),
             products_max,
+            ..Self::new(products_max)
         };
         self.bound();
     }
@@ -69,6 +91,10 @@ impl Population {
 
 fn count(count: f64) -> f64 {
     if count.is_finite() { count.max(0.0) } else { 0.0 }
+}
+
+fn score(score: f32) -> f32 {
+    if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
 }
 
 fn counts(of: &[f64]) -> Vec<f64> {
@@ -90,8 +116,10 @@ fn counters<K: Eq + std::hash::Hash>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pace;
     use super::*;
     use crate::preferences::testing::facts;
+    use crate::types::clock::Timestamp;
 
     #[test]
     fn a_population_comes_back_as_it_was_kept() {
@@ -119,6 +147,26 @@ mod tests {
             population.propensity(1)
         });
         assert!(back.base_rate(oat.facets[0]) > 0.0);
+    }
+
+    #[test]
+    fn a_restart_does_not_hasten_what_is_told() {
+        let milk = Some(FacetKey(0));
+        let pace = Pace { prior_max: 0.1, base_rate_max: 0.1, smoothing: 20.0 };
+        let now = Timestamp::from_seconds(1_700_000_000);
+        let mut population = Population::new(10);
+        population.keep_pace(pace, now);
+        for _ in 0..200 {
+            population.record_list([(ProductKey(1), milk), (ProductKey(2), milk)], true);
+            population.record_click(ProductKey(2), milk, 1, true);
+        }
+        let told = population.prior_score(ProductKey(2), milk, 20.0);
+        assert_eq!(told, 0.1);
+        let mut back = Population::new(10);
+        back.restore(&population.keep());
+        back.keep_pace(pace, now);
+        back.record_click(ProductKey(2), milk, 1, true);
+        assert_eq!(back.prior_score(ProductKey(2), milk, 20.0), told);
     }
 
     #[test]

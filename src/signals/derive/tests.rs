@@ -3,6 +3,7 @@
 use super::*;
 use crate::preferences::learn::apply;
 use crate::preferences::testing::{CAPS, facts, rules_for_tests};
+use crate::types::clock::Timestamp;
 use crate::types::ids::{ProductId, ProductKey};
 use SignalKind as Kind;
 
@@ -189,8 +190,8 @@ fn a_purchase_is_a_subscription_a_bulk_a_repeated_or_a_first_one() {
     let purchase = InteractionKind::Purchase { subscription: false };
     let mut kind = |kind, at, quantity| visit.act_on(kind, "milk", at, quantity).signals[0].kind;
     assert_eq!(kind(purchase, 10, 1.0), Kind::PurchaseFirstTime);
-    assert_eq!(kind(purchase, 20, 3.0), Kind::PurchaseRepeat);
-    assert_eq!(kind(purchase, 30, 4.0), Kind::PurchaseBulk);
+    assert_eq!(kind(purchase, 20, 2.0), Kind::PurchaseRepeat);
+    assert_eq!(kind(purchase, 30, 9.0), Kind::PurchaseBulk);
     let contract = InteractionKind::Purchase { subscription: true };
     assert_eq!(kind(contract, 40, 9.0), Kind::PurchaseSubscription);
     assert_eq!(kind(purchase, 50, f32::NAN), Kind::PurchaseRepeat);
@@ -218,4 +219,75 @@ fn a_reported_scroll_counts_once_and_never_against_what_was_picked() {
     let click = visit.act(InteractionKind::Click, "fiery", 110);
     assert_eq!(said(&click, CHIPS), [line(Kind::ClickProduct, "fiery", 1.0)]);
     assert_eq!(visit.act(InteractionKind::Scroll, "fiery", 120).signals.len(), 0);
+}
+
+const MANY: &[&str] = &["a", "b", "c", "d", "e", "f", "g", "h"];
+
+/// What the signals of a kind weigh together.
+fn weight(derived: &Derived, kind: Kind, rules: &Rules) -> f32 {
+    let of_kind = derived.signals.iter().filter(|s| s.kind == kind);
+    of_kind.map(|s| s.times * rules.signal_weights[kind.index()]).sum()
+}
+
+#[test]
+fn what_was_passed_over_weighs_at_most_half_a_click_a_list() {
+    let mut visit = Visit::new(&[(100, MANY)]);
+    let first = visit.act(InteractionKind::Click, "f", 110);
+    assert_eq!(first.signals.len(), 6);
+    let passed = weight(&first, Kind::DisplayedButScrolled, &visit.rules);
+    assert!((passed + 0.1).abs() < 1e-6, "{passed}");
+    let second = visit.act(InteractionKind::Click, "h", 120);
+    assert_eq!(said(&second, MANY), [line(Kind::ClickProduct, "h", 1.0)]);
+    let back = visit.act(InteractionKind::Click, "b", 130);
+    let taken = weight(&back, Kind::DisplayedButScrolled, &visit.rules);
+    assert!((taken - 0.02).abs() < 1e-6, "{taken}");
+    let reported = visit.act(InteractionKind::Scroll, "g", 140);
+    let left = weight(&reported, Kind::DisplayedButScrolled, &visit.rules);
+    assert!((left + 0.02).abs() < 1e-6, "what was taken back may be said again: {left}");
+}
+
+#[test]
+fn without_a_weight_for_clicks_nothing_is_passed_over() {
+    let mut visit = Visit::new(&[(100, MANY)]);
+    visit.rules.signal_weights[Kind::ClickProduct.index()] = 0.0;
+    assert_eq!(visit.act(InteractionKind::Click, "f", 110).signals.len(), 1);
+    visit.rules.signal_weights[Kind::DisplayedButScrolled.index()] = 0.0;
+    assert_eq!(visit.act(InteractionKind::Click, "g", 120).signals.len(), 1);
+}
+
+#[test]
+fn what_was_bought_is_never_passed_over() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    visit.act(InteractionKind::Purchase { subscription: false }, "hot", 50);
+    let click = visit.act(InteractionKind::Click, "original", 110);
+    assert_eq!(
+        said(&click, CHIPS),
+        [line(Kind::DisplayedButScrolled, "fiery", 1.0), line(Kind::ClickProduct, "original", 1.0)]
+    );
+    assert_eq!(visit.act(InteractionKind::Scroll, "hot", 120).signals, []);
+}
+
+#[test]
+fn what_was_passed_over_counts_beside_what_was_picked_then_and_now() {
+    let mut visit = Visit::new(&[(100, CHIPS)]);
+    let reported = visit.act(InteractionKind::Scroll, "salt", 105);
+    assert_eq!(reported.counts(&reported.signals[0]), Counts::ProductAlone);
+    let click = visit.act(InteractionKind::Click, "fiery", 110);
+    let beside = Counts::Beside(ProductKey::of("fiery"));
+    assert_eq!(
+        click.signals.iter().map(|s| click.counts(s)).collect::<Vec<_>>(),
+        [beside, Counts::Fully]
+    );
+    assert_eq!(click.list.len(), 4);
+    let back = visit.act(InteractionKind::Click, "hot", 120);
+    assert_eq!((back.signals[0].times, back.counts(&back.signals[0])), (-1.0, beside));
+}
+
+#[test]
+fn a_bulk_is_many_times_what_this_shopper_usually_takes() {
+    let rules = rules_for_tests();
+    assert!(is_bulk(4.0, None, &rules) && !is_bulk(3.0, None, &rules));
+    assert!(is_bulk(3.0, Some(1.0), &rules) && !is_bulk(2.0, Some(1.0), &rules));
+    assert!(!is_bulk(12.0, Some(12.0), &rules) && is_bulk(36.0, Some(12.0), &rules));
+    assert!(!is_bulk(f32::NAN, Some(1.0), &rules));
 }
