@@ -21,6 +21,7 @@ mod faults;
 mod feedback;
 mod floods;
 mod floods_http2;
+mod flows;
 mod forget;
 mod framing;
 mod http2;

@@ -60,7 +60,7 @@ async fn opens(shopper: &Shopper<'_>, sku: &str, told: Told) {
 }
 
 #[tokio::test]
-async fn scenario_1_one_look_at_an_oat_milk_puts_a_plant_based_yogurt_first() {
+async fn scenario_1_instant_learning_one_look_at_an_oat_milk_puts_a_plant_based_yogurt_first() {
     let sidecar = demo().await;
     let plant_based = shelf("plant-based");
     for (told, name) in EVERY_WAY.into_iter().zip(["page", "call", "api"]) {
@@ -81,7 +81,8 @@ async fn scenario_1_one_look_at_an_oat_milk_puts_a_plant_based_yogurt_first() {
 }
 
 #[tokio::test]
-async fn scenario_2_spicy_chips_that_were_passed_over_sink_here_and_in_other_searches() {
+async fn scenario_2_negative_learning_spicy_chips_that_were_passed_over_sink_here_and_in_other_searches()
+ {
     let sidecar = demo().await;
     let spicy = shelf("spicy");
     for (told, name) in EVERY_WAY.into_iter().zip(["page", "call", "api"]) {
