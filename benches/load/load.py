@@ -12,8 +12,9 @@ What it does
    kernel's schedstat;
 4. a fixed moderate rate, all targets interleaved in time: latencies as a client sees them;
 5. asks the running sidecar what its own computation took (`us=` in `X-Leafrank`);
-6. the same over gRPC, before a Weaviate that answers from memory: re-ranked beside passed, in rounds;
-7. prints everything and exits with 1 when a floor is missed or a request failed (`--report`: only
+6. events a second over HTTP, and how soon one is felt;
+7. the same over gRPC, before a Weaviate that answers from memory: re-ranked beside passed, in rounds;
+8. prints everything and exits with 1 when a floor is missed or a request failed (`--report`: only
    prints).
 
 Needs wrk, nginx with its Lua module and cjson, haproxy (Debian: apt-get install wrk nginx-light
@@ -33,6 +34,7 @@ import sys
 import tempfile
 import time
 
+import learning
 import weaviate
 from targets import LUA_MODULES, PACKAGES, ROOT, Bench
 
@@ -80,6 +82,7 @@ def main():
             own20 = bench.own_time_us(20, OWN_TIME_SAMPLES)
             rounds = [one_round(bench, n, arguments.seconds) for n in range(arguments.rounds)]
             paced = pace(bench, arguments.pace_seconds)
+            learned = learning.measured(bench)
             weaviate.start(bench)
             calls = [weaviate.one_round(bench, n, arguments.seconds) for n in range(arguments.rounds)]
     saturation = {hits: summed_up([r[hits] for r in rounds]) for hits in SATURATION}
@@ -90,6 +93,7 @@ def main():
         "seconds": round(time.monotonic() - started),
         "saturation": saturation,
         "paced": paced,
+        "learning": learned,
         "grpc": {hits: weaviate.summed_up([r[hits] for r in calls]) for hits in weaviate.HITS},
         "own_us": {"20": percentiles(own20), "100": percentiles(own)},
     }
@@ -223,6 +227,7 @@ def report(result):
     for name, line in result["paced"].items():
         print("{:24} {min_us:6} {p50_us:6} {p90_us:6} {p99_us:6} {requests:8} {errors:6}".format(
             name, **line))
+    learning.report(result["learning"])
     weaviate.report(result["grpc"])
     print("\nDecode, rank and splice in the running process, us")
     for hits, line in result["own_us"].items():
@@ -243,6 +248,7 @@ def judged(result):
         ("re-rank 100 hits, x nginx + Lua", many[ours]["to_lua"], 6, 10, False),
         ("100 hits in process, p50 us", result["own_us"]["100"]["p50"], 60, 40, True),
         ("p50 re-ranking / p50 nginx passing", paced, 1.0, 0.8, True),
+        *learning.judged(result["learning"]),
         *weaviate.judged(result["grpc"]),
     ]
     print(f"\n{'':36} {'measured':>8} {'floor':>6} {'aim':>6}")

@@ -26,6 +26,9 @@ const PICKED_LOOKUPS_MAX: usize = 64;
 /// Parts weaker than this explain nothing.
 const PART_MIN: f32 = 1.0e-4;
 
+/// Parts closer than this say as much.
+const PART_SAME: f32 = 1.0e-3;
+
 /// A named part of a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -131,7 +134,14 @@ pub fn reason(
     if !moved_by(own, ranking, position, now_at) {
         return None;
     }
-    parts.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
+    // Of parts that say as much the one that tells this hit from most others, then by name.
+    parts.sort_by_cached_key(|c| {
+        let weight = -((c.value.abs() / PART_SAME).round() as i32);
+        match c.part {
+            Part::Facet(facet) => (weight, having(request, facet), (names.facet)(facet)),
+            _ => (weight, 0, None),
+        }
+    });
     let key = request.candidates.get(position)?.facts.key;
     parts.into_iter().find_map(|c| reason_of(request, c, key, names))
 }
@@ -154,9 +164,12 @@ fn moved_by(own: f32, ranking: &Ranking, position: usize, now_at: usize) -> bool
 
 /// True for a facet of (nearly) every hit: it lifts all alike, so it moved none.
 fn is_everywhere(request: &RankRequest<'_>, facet: FacetKey) -> bool {
-    let hits = window::of(request);
-    let having = hits.iter().filter(|hit| hit.facts.facets.contains(&facet)).count();
-    having * 10 >= hits.len() * 9
+    having(request, facet) * 10 >= window::of(request).len() * 9
+}
+
+/// Hits that have a facet.
+fn having(request: &RankRequest<'_>, facet: FacetKey) -> usize {
+    window::of(request).iter().filter(|hit| hit.facts.facets.contains(&facet)).count()
 }
 
 fn held_reason(request: &RankRequest<'_>, hold: Hold) -> Option<Reason> {

@@ -135,6 +135,9 @@ impl Play<'_> {
             "  curl -s  http://{data}/product/{sku} -H 'x-user-id: me'      # then search again"
         );
         println!("  curl -s  http://{api}/api/users/shopper-1/preferences/live");
+        println!(
+            "  curl -s  http://{api}/api/search/personalized -d '{{\"query\":\"yogurt\",\"user_id\":\"shopper-1\"}}'"
+        );
         println!("  curl -s  http://{ops}/metrics | grep ^leafrank_");
         let program = std::env::args().next().unwrap_or_else(|| "leafrank".into());
         let operator =
