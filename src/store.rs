@@ -79,7 +79,7 @@ impl Store {
     /// those of before the choice may still stand.
     pub fn keep_to_choices(&self) {
         for (key, standing) in self.consents.all() {
-            let latest = self.shoppers.profile(key).map(|profile| profile.at);
+            let latest = self.shoppers.head(key).map(|profile| profile.at);
             let latest = latest.map(|at| Timestamp::from_seconds(i64::from(at)));
             if latest.is_some_and(|at| !standing.admits(at)) {
                 self.forget(key);

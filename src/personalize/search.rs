@@ -270,7 +270,7 @@ impl Personalizer {
     /// Ranked, or looked at and why not ranked.
     fn treat(&self, search: &mut Search, identity: &Identity) -> Treatment {
         let look = Treatment::Look;
-        let profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let profile = search.shopper.and_then(|key| self.store.shoppers.head(key));
         search.known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
         if search.shopper.is_none() {
             return look(FailOpen::NoSubject);

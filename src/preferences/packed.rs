@@ -38,6 +38,13 @@ pub struct Head {
     pub version: u32,
 }
 
+impl Head {
+    /// As [`Profile::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.evidence <= 0.0
+    }
+}
+
 /// Reads what stands first. `O(1)`.
 pub fn head(bytes: &[u8]) -> Option<Head> {
     let mut from = Reader(bytes);

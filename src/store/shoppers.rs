@@ -15,7 +15,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config;
-use crate::preferences::packed;
+use crate::preferences::packed::{self, Head};
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
 use crate::types::profile::Profile;
@@ -54,6 +54,11 @@ impl Shoppers {
             .lock()
             .read(key, &mut bytes)
             .then(|| packed::unpack(&bytes).map(Arc::new))?
+    }
+
+    /// What stands first in the profile of `key`: whether anything is known, and as of when. `O(1)`.
+    pub fn head(&self, key: SubjectKey) -> Option<Head> {
+        self.shard(key).lock().head(key)
     }
 
     /// Lets `learn` change the profile of `key`, which is empty at first.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use super::slab::{Handle, PAGE_BYTES, RECORD_MAX, Slab, piece};
-use crate::preferences::packed;
+use crate::preferences::packed::{self, Head};
 use crate::preferences::population::KeyHasher;
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
@@ -136,6 +136,12 @@ impl Shard {
             number += 1;
         }
         false
+    }
+
+    /// What stands first in the profile of `key`.
+    pub(super) fn head(&self, key: SubjectKey) -> Option<Head> {
+        let (_, first) = self.find(key, 0)?;
+        packed::head(first.bytes)
     }
 
     /// Puts the profile of `key` in the place of what was there, forgetting others where there is

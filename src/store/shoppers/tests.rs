@@ -82,6 +82,21 @@ fn a_reader_keeps_the_profile_it_took_while_learning_goes_on() {
 }
 
 #[test]
+fn what_stands_first_in_a_profile_is_what_the_profile_says() {
+    let table = table(1 << 24);
+    let (known, spread) = (SubjectKey(1), SubjectKey(2 << 64));
+    table.learn(known, Timestamp(0), |empty| *empty = profile(3, 3));
+    // too long for one record
+    table.learn(spread, Timestamp(0), |empty| *empty = profile(1_000, 500));
+    for key in [known, spread] {
+        let (head, whole) = (table.head(key).unwrap(), table.profile(key).unwrap());
+        assert_eq!((head.at, head.evidence, head.version), (whole.at, 1.0, whole.version));
+        assert!(!head.is_empty() && !whole.is_empty());
+    }
+    assert_eq!(table.head(SubjectKey(3)), None);
+}
+
+#[test]
 fn who_was_only_looked_at_takes_no_room() {
     let table = table(1 << 24);
     table.learn(SubjectKey(1), Timestamp(0), |_| ());
