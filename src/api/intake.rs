@@ -219,6 +219,24 @@ fn shown(act: Act, reported_position: Option<u32>) -> Shown {
     Shown { r#type: act.kind.name(), status, list, signals: signals.collect() }
 }
 
+/// Whom a body names, or whom a trusted peer vouches for. Whether the asker may speak for the user is
+/// not asked here.
+pub(super) fn named(
+    api: &Api,
+    (user, session): (Option<UserId>, Option<SessionId>),
+    Asker { headers, spoken }: &Asker<'_>,
+    voice: HowFar,
+) -> Identity {
+    let somebody = |word: &str| !api.observer.means_nobody(word);
+    let named = Identity {
+        user: user.filter(|user| somebody(user.as_str())),
+        session: session.filter(|session| somebody(session.as_str())),
+        opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
+        voice,
+    };
+    named.vouched(spoken.user.as_ref(), spoken.session.as_ref())
+}
+
 /// Whom the asker may speak for; the last user is remembered, as one request often has one.
 struct Voice<'a> {
     api: &'a Api,
@@ -234,15 +252,7 @@ impl Voice<'_> {
         user: Option<UserId>,
         session: Option<SessionId>,
     ) -> Result<Identity, Refusal> {
-        let Asker { headers, spoken } = self.asker;
-        let somebody = |word: &str| !self.api.observer.means_nobody(word);
-        let named = Identity {
-            user: user.filter(|user| somebody(user.as_str())),
-            session: session.filter(|session| somebody(session.as_str())),
-            opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
-            voice: self.voice,
-        };
-        let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+        let named = named(self.api, (user, session), self.asker, self.voice);
         if named.subject().is_none() {
             return Err(Refusal::new("no_subject", "user_id", "nothing", NO_SUBJECT));
         }

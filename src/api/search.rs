@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Api;
 use super::error::ApiError;
+use super::intake::{self, Asker};
 use crate::identity::Identity;
 use crate::personalize::question::{Answer, Question, VIEWS_MAX};
 use crate::rules::daypart::Daypart;
@@ -124,14 +125,10 @@ fn identity(
     headers: &HeaderMap,
     spoken: &Spoken,
 ) -> Result<Identity, ApiError> {
-    let somebody = |word: &&str| !api.observer.means_nobody(word);
-    let named = Identity {
-        user: asked.user_id.as_deref().filter(somebody).and_then(UserId::parse),
-        session: asked.session_id.as_deref().filter(somebody).and_then(SessionId::parse),
-        opted_out: headers.get("sec-gpc").is_some_and(|value| value == "1"),
-        voice: api.observer.voice(headers, None, spoken.names_somebody()),
-    };
-    let named = named.vouched(spoken.user.as_ref(), spoken.session.as_ref());
+    let user = asked.user_id.as_deref().and_then(UserId::parse);
+    let session = asked.session_id.as_deref().and_then(SessionId::parse);
+    let voice = api.observer.voice(headers, None, spoken.names_somebody());
+    let named = intake::named(api, (user, session), &Asker { headers, spoken }, voice);
     match &named.user {
         Some(user) if !api.border.speaks_for(user, headers, spoken) => match named.session {
             Some(_) => Ok(Identity { user: None, ..named }),
