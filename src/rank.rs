@@ -5,7 +5,7 @@
 //! each hit's score is the sum of. The steps, each a file:
 //! 1. [`relevance`]: how much the upstream thinks of each hit, and which hits belong to the query.
 //! 2. [`merchandise`]: what the merchandiser's rules ask for.
-//! 3. [`score`]: the terms, each on a bounded scale before its weight.
+//! 3. [`score`]: the terms, each on a bounded scale before its weight; [`habit`] is one of them.
 //! 4. [`guard`]: what may not happen, whatever the score says.
 //! 5. [`window`]: the parts are put together; only the leading hits may move.
 //!
@@ -16,6 +16,7 @@
 
 pub mod explain;
 pub mod guard;
+pub mod habit;
 pub mod merchandise;
 pub mod query;
 pub mod relevance;

@@ -108,6 +108,8 @@ pub struct Ranking {
     pub window_size: usize,
     /// At most so many remembered products may pass the upstream's top; `None` = no cap.
     pub repeat_slots: Option<usize>,
+    /// What is taken off the memory of every product that is remembered for good.
+    pub discovery: f32,
     /// The `k` of `s / (|s| + k)`: evidence at which an affinity reaches one half.
     pub saturation: f32,
     /// Weight of each term.
@@ -123,8 +125,10 @@ pub struct Ranking {
 pub struct TermWeights {
     /// The upstream's opinion, 0..=1.
     pub relevance: f32,
-    /// The shopper's own history with the product, -1..=1.
+    /// The shopper's own history with the product, -8..=8.
     pub item: f32,
+    /// The share of its brand in what the shopper remembers of this list, 0..=1.
+    pub brand_habit: f32,
     /// The shopper's taste for the product's facets, -1..=1 an axis.
     pub facets: f32,
     /// Distance from the shopper's usual price, -1..=0.

@@ -63,6 +63,6 @@ fn usual_quantity(profile: &Profile, product: ProductKey) -> Option<String> {
 
 /// What taste adds to a hit, if it lifts it: the badge is for those.
 fn personal_score(terms: &Contributions) -> Option<String> {
-    let taste = terms.item + terms.facets.iter().sum::<f32>() + terms.price;
+    let taste = terms.taste();
     (taste > 0.0 && taste.is_finite()).then(|| format!("{taste:.3}")).filter(|text| text != "0.000")
 }

@@ -34,7 +34,7 @@ pub struct Explained {
 /// One part of a score.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct NamedPart {
-    /// `relevance`, `item`, `category`, `brand`, `attribute`, `price_tier`, `price`, `prior`,
+    /// `relevance`, `item`, `brand_habit`, `category`, `brand`, `attribute`, `price_tier`, `price`, `prior`,
     /// `context` or `rule`.
     pub part: &'static str,
     /// Which facet or rule; `None` where there is but one, or where its name was forgotten.
@@ -96,6 +96,9 @@ fn named(contribution: Contribution, request: &RankRequest<'_>, names: &Names<'_
     let (part, of) = match contribution.part {
         Part::Relevance => ("relevance", None),
         Part::Item => ("item", None),
+        Part::BrandHabit(brand) => {
+            ("brand_habit", (names.facet)(brand).map(|name| name.to_string()))
+        }
         Part::Facet(facet) => {
             (facet.axis().name(), (names.facet)(facet).map(|name| name.to_string()))
         }

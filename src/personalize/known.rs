@@ -99,7 +99,7 @@ impl Personalizer {
         let products = profile.products.iter().filter(|memory| self.may_tell(memory.key, allowed));
         let products = products.map(|memory| KnownProduct {
             name: self.product_name(memory.key),
-            memory: rounded(taste.item(memory.key)),
+            memory: rounded(taste.memory(memory.key)),
             purchases: memory.purchases,
             bought_at: (memory.purchases > 0).then(|| u32::from(memory.bought_day) * 86_400),
             usual_quantity: memory.usual_quantity(),

@@ -14,12 +14,19 @@ use crate::types::profile::{Profile, carried};
 /// A distance of this many natural-log units (a factor of four) is as far as a price can be.
 const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
 
+/// What this month's memory of a product counts beside the root of the year's.
+const FAST_WEIGHT: f32 = 1.75;
+
+/// As far as the memory of one product can speak.
+const ITEM_MAX: f32 = 8.0;
+
 /// One shopper's taste at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Taste<'a> {
     /// Whose taste.
     pub profile: &'a Profile,
     saturation: f32,
+    discovery: f32,
     /// What sums as of the landmark are worth now: a product's two, and a facet's by axis.
     slow: f32,
     fast: f32,
@@ -39,6 +46,7 @@ impl<'a> Taste<'a> {
         Self {
             profile,
             saturation,
+            discovery: rules.ranking.discovery,
             slow: decay(rules.half_life.item_slow_seconds),
             fast: decay(rules.half_life.item_fast_seconds),
             axes,
@@ -59,18 +67,33 @@ impl<'a> Taste<'a> {
         saturated(memory.sum * self.axes[facet.axis().index()], self.saturation)
     }
 
-    /// Memory of this very product, in `(-1, 1)`; 0 for a product without history.
+    /// What the memory of this very product says for it, in `(-8, 8)`; 0 for one without history.
     ///
-    /// `raw = sign(slow)·√|slow| + fast` of the two decayed sums (the best pair of time scales on a
-    /// year of grocery baskets), then `raw / (|raw| + 1)`. The map is monotone, so it keeps the
-    /// order of products by `raw`; near zero its slope is 1, so the measured balance of raw memory
-    /// and relevance holds where the decision is close, and a heavy habit cannot drown the list.
-    /// `O(log products)`.
+    /// `raw = sign(slow)·√|slow| + 1.75 · fast` of the two decayed sums (the best pair of time scales
+    /// on a year of grocery baskets). Of what speaks for a product `discovery` is taken off, down to 0:
+    /// the discount of the Pitman–Yor process, by which what was taken once says less than once that it
+    /// will be taken again. Then `raw / (1 + |raw| / 8)`, monotone and of slope 1 near zero: a heavy
+    /// habit cannot drown the list. `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
+        let raw = self.raw(product);
+        let kept = if raw > 0.0 { (raw - self.discovery).max(0.0) } else { raw };
+        ITEM_MAX * saturated(kept, ITEM_MAX)
+    }
+
+    /// How well this very product is remembered, in `(-1, 1)`: what people are told.
+    pub fn memory(&self, product: ProductKey) -> f32 {
+        saturated(self.raw(product), 1.0)
+    }
+
+    /// The slow sum of this very product as of now; 0 for one without history. `O(log products)`.
+    pub fn slow(&self, product: ProductKey) -> f32 {
+        self.profile.product(product).map_or(0.0, |memory| memory.slow * self.slow)
+    }
+
+    fn raw(&self, product: ProductKey) -> f32 {
         let Some(memory) = self.profile.product(product) else { return 0.0 };
         let slow = memory.slow * self.slow;
-        let raw = slow.abs().sqrt().copysign(slow) + memory.fast * self.fast;
-        saturated(raw, 1.0)
+        slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * memory.fast * self.fast
     }
 
     /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
@@ -158,10 +181,24 @@ mod tests {
     fn item_memory_adds_the_signed_root_of_the_slow_sum_and_the_fast_sum() {
         let (profile, rules) = (profile(), rules_for_tests());
         let taste = Taste::at(&profile, &rules, Timestamp(0));
-        assert_eq!(taste.item(ProductKey::of("liked")), 0.75);
-        assert!(taste.item(ProductKey::of("some")) > 0.0);
-        assert!((taste.item(ProductKey::of("returned")) + 1.0 / 3.0).abs() < 1e-6);
-        assert_eq!(taste.item(ProductKey::of("never seen")), 0.0);
+        let item = |id| taste.item(ProductKey::of(id));
+        assert!((item("liked") - 3.75 / (1.0 + 3.75 / 8.0)).abs() < 1e-6);
+        assert!(item("some") > 0.0);
+        assert!((item("returned") + 0.5 / (1.0 + 0.5 / 8.0)).abs() < 1e-6);
+        assert_eq!(item("never seen"), 0.0);
+        assert!((taste.memory(ProductKey::of("liked")) - 3.75 / 4.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn discovery_is_taken_off_what_speaks_for_a_product_and_never_speaks_against_it() {
+        let (profile, mut rules) = (profile(), rules_for_tests());
+        let plain = Taste::at(&profile, &rules, Timestamp(0));
+        let before = ["liked", "some", "returned"].map(|id| plain.item(ProductKey::of(id)));
+        rules.ranking.discovery = 2.0;
+        let taste = Taste::at(&profile, &rules, Timestamp(0));
+        let after = ["liked", "some", "returned"].map(|id| taste.item(ProductKey::of(id)));
+        assert!(after[0] > 0.0 && after[0] < before[0]);
+        assert_eq!((after[1], after[2]), (0.0, before[2]));
     }
 
     #[test]

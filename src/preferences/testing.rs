@@ -42,10 +42,12 @@ pub(crate) fn rules_for_tests() -> Rules {
             impact: 1.0,
             window_size: 50,
             repeat_slots: None,
+            discovery: 0.0,
             saturation: 1.0,
             weights: TermWeights {
                 relevance: 0.6,
                 item: 1.0,
+                brand_habit: 0.0,
                 facets: 1.0,
                 price: 0.0,
                 prior: 0.2,

@@ -36,6 +36,8 @@ pub enum Part {
     Relevance,
     /// History with this very product.
     Item,
+    /// Habit with this brand among the hits of the list.
+    BrandHabit(FacetKey),
     /// Taste for one facet.
     Facet(FacetKey),
     /// Distance from the usual price.
@@ -83,6 +85,9 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
     };
     add(Part::Relevance, terms.relevance);
     add(Part::Item, terms.item);
+    if let Some(brand) = hit.facts.on_axis(Axis::Brand).next() {
+        add(Part::BrandHabit(brand), terms.brand_habit);
+    }
     for axis in Axis::ALL {
         let whole = terms.facets[axis.index()];
         if let Some(taste) = taste.as_ref().filter(|_| whole != 0.0) {
@@ -129,7 +134,11 @@ pub fn reason(
     };
     let mut parts = explain(request, ranking, position);
     parts.retain(|c| c.part != Part::Relevance && c.value * sign > PART_MIN);
-    parts.retain(|c| !matches!(c.part, Part::Facet(facet) if is_everywhere(request, facet)));
+    parts.retain(|c| {
+        !matches!(
+            c.part, Part::Facet(facet) | Part::BrandHabit(facet) if is_everywhere(request, facet)
+        )
+    });
     let own: f32 = parts.iter().map(|c| c.value).sum();
     if !moved_by(own, ranking, position, now_at) {
         return None;
@@ -138,7 +147,9 @@ pub fn reason(
     parts.sort_by_cached_key(|c| {
         let weight = -((c.value.abs() / PART_SAME).round() as i32);
         match c.part {
-            Part::Facet(facet) => (weight, having(request, facet), (names.facet)(facet)),
+            Part::Facet(facet) | Part::BrandHabit(facet) => {
+                (weight, having(request, facet), (names.facet)(facet))
+            }
             _ => (weight, 0, None),
         }
     });
@@ -206,7 +217,7 @@ fn reason_of(
                 (false, false) => ReasonKind::PassedOver,
             }
         }
-        Part::Facet(facet) => {
+        Part::BrandHabit(facet) | Part::Facet(facet) => {
             let name = (names.facet)(facet)?;
             // Of a category path people say the last part.
             let name = name.rsplit('/').next().unwrap_or(&name);

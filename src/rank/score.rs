@@ -1,7 +1,7 @@
 //! The terms of the score, each on a bounded scale before its weight.
 //!
-//! `score = w_rel · relevance + impact · (w_item · item + w_facets · facets + w_price · price)
-//! + w_prior · prior + w_ctx · context + merchandising`
+//! `score = w_rel · relevance + impact · (w_item · item + w_brand · brand habit + w_facets · facets
+//! + w_price · price) + w_prior · prior + w_ctx · context + merchandising`
 //!
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
@@ -9,6 +9,7 @@
 //! facets on it, cut to `-1..=1`: what is personal, not what everybody buys. Context stays 0 until
 //! the rules speak of time and place. What is not a finite number contributes nothing.
 
+use super::habit::Habit;
 use super::merchandise::Acts;
 use super::{Candidate, Muted, RankRequest, Ranking, window};
 use crate::preferences::taste::Taste;
@@ -21,6 +22,8 @@ pub struct Contributions {
     pub relevance: f32,
     /// The shopper's own history with the product.
     pub item: f32,
+    /// The shopper's habit with its brand in this list.
+    pub brand_habit: f32,
     /// The shopper's taste for its facets, by `Axis::index`.
     pub facets: [f32; 4],
     /// Distance from the shopper's usual price.
@@ -36,8 +39,12 @@ pub struct Contributions {
 impl Contributions {
     /// The score: what the order is made by.
     pub fn total(&self) -> f32 {
-        let taste = self.item + self.facets.iter().sum::<f32>() + self.price;
-        self.relevance + taste + self.prior + self.context + self.merchandising
+        self.relevance + self.taste() + self.prior + self.context + self.merchandising
+    }
+
+    /// What this shopper's taste adds.
+    pub fn taste(&self) -> f32 {
+        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price
     }
 }
 
@@ -104,7 +111,9 @@ struct Personal<'a> {
     request: &'a RankRequest<'a>,
     taste: &'a Taste<'a>,
     lifts: &'a mut Lifts,
+    habit: Habit,
     item_weight: f32,
+    brand_weight: f32,
     /// By `Axis::index`.
     axis_weights: [f32; 4],
     price_weight: f32,
@@ -120,7 +129,13 @@ impl<'a> Personal<'a> {
             request,
             taste,
             lifts,
+            habit: if weights.brand_habit == 0.0 {
+                Habit::default()
+            } else {
+                Habit::of(window::of(request), taste)
+            },
             item_weight: impact * weights.item,
+            brand_weight: impact * weights.brand_habit,
             axis_weights,
             price_weight: impact * weights.price,
         }
@@ -130,6 +145,7 @@ impl<'a> Personal<'a> {
         if !hit.unremembered {
             terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
         }
+        terms.brand_habit = finite(self.brand_weight * self.habit.share(hit.facts));
         let mut counts = [0_u16; 4];
         for facet in &hit.facts.facets {
             let axis = facet.axis().index();

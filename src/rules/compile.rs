@@ -156,10 +156,12 @@ fn ranking(raw: &RawRanking) -> Ranking {
         impact: (raw.impact / 100.0) as f32,
         window_size: raw.window_size as usize,
         repeat_slots: raw.repeat_slots.map(|slots| slots as usize),
+        discovery: raw.discovery as f32,
         saturation: raw.saturation as f32,
         weights: TermWeights {
             relevance: raw.weights.relevance as f32,
             item: raw.weights.item as f32,
+            brand_habit: raw.weights.brand_habit as f32,
             facets: raw.weights.facets as f32,
             price: raw.weights.price as f32,
             prior: raw.weights.prior as f32,

@@ -268,6 +268,9 @@ section! {
         /// How many known products may pass the shop's first hit; null = any number.
         #[schemars(range(min = 0, max = 1_000))]
         repeat_slots: Option<u32> = None,
+        /// How much of a known product's memory new ones need not overcome: higher shows more that is new.
+        #[schemars(range(min = 0.0, max = 10.0))]
+        discovery: f64 = 0.3,
         /// Evidence at which a liking is half of what it can become.
         #[schemars(range(min = 0.01, max = 100.0))]
         saturation: f64 = 0.2,
@@ -288,7 +291,10 @@ section! {
         relevance: f64 = 0.6,
         /// The shopper's own history with this very product.
         #[schemars(range(min = 0.0, max = 10.0))]
-        item: f64 = 1.0,
+        item: f64 = 0.7,
+        /// The shopper's habit with its brand among the hits of this very list.
+        #[schemars(range(min = 0.0, max = 10.0))]
+        brand_habit: f64 = 0.05,
         /// The shopper's taste for what the product is.
         #[schemars(range(min = 0.0, max = 10.0))]
         facets: f64 = 1.0,
