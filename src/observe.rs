@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use prometheus::IntCounter;
 use quick_cache::sync::Cache;
 
-use crowd::{Actor, Known};
+use crowd::Actor;
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
@@ -38,6 +38,7 @@ use crate::reload::RulesTable;
 use crate::rules::Rules;
 use crate::signals::cart::Cart;
 use crate::signals::conduct::Conduct;
+use crate::signals::crowd::Known;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::unbought::Unbought;
 use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};

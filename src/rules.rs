@@ -6,6 +6,7 @@
 
 mod compile;
 pub mod daypart;
+pub mod facts;
 pub mod knowledge;
 mod schema;
 mod schema_merchandising;
