@@ -242,6 +242,10 @@ fn parts(
         Part::Price => "price".to_owned(),
         Part::Prior => "what everybody chooses".to_owned(),
         Part::Context => "context".to_owned(),
+        Part::BrandHabit(brand) => {
+            let name = products.name(brand);
+            format!("habit with {}", name.as_deref().unwrap_or("?"))
+        }
         Part::Facet(facet) => {
             let name = products.name(facet);
             format!("{} {}", facet.axis().name(), name.as_deref().unwrap_or("?"))
