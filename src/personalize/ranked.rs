@@ -267,7 +267,7 @@ impl Personalizer {
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
         let profile = match pass.moment {
             Some(moment) => moment.profile.clone(),
-            None => search.shopper.and_then(|key| self.store.shoppers.profile(key)),
+            None => search.shopper.and_then(|key| self.profile_of(key, pass.rules)),
         };
         let allowed = self.allows(search);
         let now = self.clock.now();

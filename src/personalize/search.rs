@@ -271,7 +271,8 @@ impl Personalizer {
     fn treat(&self, search: &mut Search, identity: &Identity) -> Treatment {
         let look = Treatment::Look;
         let profile = search.shopper.and_then(|key| self.store.shoppers.head(key));
-        search.known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
+        let marks = search.shopper.map_or(0, |key| self.store.choices.digest(key));
+        search.known = marks != 0 || profile.as_ref().is_some_and(|profile| !profile.is_empty());
         if search.shopper.is_none() {
             return look(FailOpen::NoSubject);
         }
@@ -293,8 +294,8 @@ impl Personalizer {
         if !search.known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
             return look(FailOpen::NoEvidence);
         }
-        let version = profile.map_or(0, |profile| profile.version);
-        search.tag = self.tag(search.shopper, version, &rules);
+        let version = u64::from(profile.map_or(0, |profile| profile.version));
+        search.tag = self.tag(search.shopper, version.wrapping_add(marks), &rules);
         Treatment::Rank
     }
 
@@ -353,9 +354,9 @@ impl Personalizer {
         (before < self.settings.limits.in_flight_max).then_some(place)
     }
 
-    fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Tag {
+    fn tag(&self, shopper: Option<SubjectKey>, version: u64, rules: &Rules) -> Tag {
         let shopper = shopper.map_or(0, |key| (key.0 >> 64) as u64 ^ key.0 as u64);
-        let rules = xxh3_64_with_seed(rules.version.as_bytes(), u64::from(version));
+        let rules = xxh3_64_with_seed(rules.version.as_bytes(), version);
         let parts = (u128::from(shopper) << 64) | u128::from(rules);
         Tag(xxh3_64_with_seed(&parts.to_le_bytes(), self.life))
     }
