@@ -74,6 +74,8 @@ pub struct Search {
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
+    /// The shopper may have said something of single tastes.
+    pub(super) said: bool,
     /// Somebody looks at the reply.
     heard: bool,
     explained: bool,
@@ -175,6 +177,7 @@ impl Search {
             rewritten_query: None,
             treatment: Treatment::Rank,
             known: true,
+            said: true,
             heard: true,
             explained: false,
             mode: plan.route.mode,
@@ -232,6 +235,7 @@ impl Personalizer {
             rewritten_query: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
+            said: false,
             heard: identity.voice.silent.is_none(),
             explained: asked.explain,
             mode,
@@ -272,7 +276,8 @@ impl Personalizer {
         let look = Treatment::Look;
         let profile = search.shopper.and_then(|key| self.store.shoppers.head(key));
         let marks = search.shopper.map_or(0, |key| self.store.choices.digest(key));
-        search.known = marks != 0 || profile.as_ref().is_some_and(|profile| !profile.is_empty());
+        search.said = marks != 0;
+        search.known = search.said || profile.as_ref().is_some_and(|profile| !profile.is_empty());
         if search.shopper.is_none() {
             return look(FailOpen::NoSubject);
         }

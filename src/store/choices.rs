@@ -300,7 +300,8 @@ impl Choices {
     }
 
     fn lines(&self) -> Vec<String> {
-        let subjects = self.subjects.read();
+        // Written from a copy: a writer that waits for a reader keeps other readers waiting.
+        let subjects = self.subjects.read().clone();
         let each = subjects.iter().flat_map(|(key, own)| own.iter().map(|c| written(*key, c)));
         each.collect()
     }

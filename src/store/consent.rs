@@ -184,8 +184,10 @@ impl Consents {
         drop(subjects);
         if let Some(journal) = journal.as_mut() {
             let all = |(key, standing): (&SubjectKey, &Standing)| written(*key, *standing);
-            journal
-                .keep(&written(key, standing), || self.subjects.read().iter().map(all).collect())?;
+            journal.keep(&written(key, standing), || {
+                let subjects = self.subjects.read().clone();
+                subjects.iter().map(all).collect()
+            })?;
         }
         Ok(standing)
     }
