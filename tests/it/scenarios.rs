@@ -196,7 +196,7 @@ async fn a_basket_teaches_by_the_shops_own_cart_routes() {
 }
 
 #[test]
-fn the_demo_plays_both_scenarios_and_ends() {
+fn the_demo_plays_all_three_scenarios_by_name_and_ends() {
     // It once opened a "Goat Milk" for an "oat" milk, and ranked nothing without files beside it.
     let elsewhere = tempfile::tempdir().unwrap();
     let demo = std::process::Command::new(env!("CARGO_BIN_EXE_leafrank"))
@@ -208,10 +208,20 @@ fn the_demo_plays_both_scenarios_and_ends() {
     let said = String::from_utf8_lossy(&demo.stdout);
     assert!(demo.status.success(), "{said}{}", String::from_utf8_lossy(&demo.stderr));
     let row = |start: &str| said.lines().any(|line| line.trim_start().starts_with(start));
-    assert!(said.contains("opens  \"Oat Milk"), "{said}");
+    let names = ["1: Instant learning", "2: Negative learning", "3: Bulk pattern"];
+    for name in names.map(|name| format!("Scenario {name}")) {
+        assert!(said.contains(&name), "{name}: {said}");
+    }
+    assert!(row("opens                Oat Milk"), "{said}");
     assert!(row("1  Oat Yogurt"), "{said}");
-    assert!(said.contains("opens  \"Original Chips"), "{said}");
+    assert!(row("opens                Original Chips"), "{said}");
     assert!(row("1  Original Chips"), "{said}");
+    assert!(said.contains("you passed this over before"), "{said}");
+    assert!(row("buys 2               2% Milk 1 gal"), "{said}");
+    let bought = said.lines().find(|line| line.trim_start().starts_with("1  2% Milk 1 gal"));
+    assert!(bought.is_some_and(|line| line.contains("×2")), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
+    assert!(demo.stderr.is_empty(), "{}", String::from_utf8_lossy(&demo.stderr));
 }
 
 /// Buys so many of a product at once: by the shop's checkout, or told to our API.
