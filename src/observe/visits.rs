@@ -212,7 +212,7 @@ impl Kept for KeptDoubles {
         for (part, doubles) in self.0.doubles.iter().enumerate() {
             let mut section = vec![LAYOUT, DOUBLES_PARTS as u8, part as u8];
             let doubles = doubles.lock();
-            if doubles.len() != (0, 0) {
+            if doubles.sizes() != (0, 0) {
                 doubles.keep(&mut section);
                 drop(doubles);
                 to.section(&section)?;

@@ -158,7 +158,7 @@ impl Dedupe {
     }
 
     /// How many event ids and presses are remembered.
-    pub fn len(&self) -> (usize, usize) {
+    pub fn sizes(&self) -> (usize, usize) {
         (self.ids.order.len(), self.presses.order.len())
     }
 }
@@ -362,17 +362,17 @@ mod tests {
             dedupe
         };
         let mut after = back(10);
-        assert_eq!(after.len(), before.len());
+        assert_eq!(after.sizes(), before.sizes());
         assert!(after.is_double(ALICE, &named("e1", 9), Source::Track));
         assert!(after.is_double(SubjectKey(2), &click(70_500), Source::Traffic));
         assert!(after.is_double(SubjectKey(2), &click(71_500), Source::Track), "the other's");
         assert!(!after.is_double(SubjectKey(2), &click(72_600), Source::Track), "but once");
         let mut small = back(1);
-        assert_eq!(small.len(), (1, 1));
+        assert_eq!(small.sizes(), (1, 1));
         assert!(!small.clone().is_double(ALICE, &named("e1", 9), Source::Track));
         assert!(small.is_double(ALICE, &named("e2", 9), Source::Track));
         small.clear();
-        assert_eq!(small.len(), (0, 0));
+        assert_eq!(small.sizes(), (0, 0));
         for length in 0..bytes.len() {
             let cut = &mut Reader::new(&bytes[..length]);
             assert!(!Dedupe::new(10, JOIN).restore(cut), "{length}");

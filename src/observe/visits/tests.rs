@@ -5,10 +5,9 @@ use std::path::Path;
 use super::super::tests::{Shop, identity};
 use super::*;
 use crate::observe::Choice;
-use crate::signals::ShownList;
 use crate::store::snapshot::{Found, Snapshots};
 use crate::types::clock::Clock;
-use crate::types::ids::{ProductId, QueryId, Subject, UserId};
+use crate::types::ids::{ProductId, Subject, UserId};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::signal::SignalKind;
 
@@ -202,37 +201,4 @@ fn nothing_done_with_a_sensitive_product_is_written_unless_its_shopper_allows_it
         let done = [list.is_clicked(1), visit.view.is_some(), !visit.cart.is_empty()];
         assert_eq!(done, [allowed; 3]);
     }
-}
-
-/// How long 100,000 visits take; printed, for there is no machine to compare with.
-#[test]
-#[ignore = "a measurement: cargo test --release -- --ignored --nocapture hundred_thousand"]
-fn a_hundred_thousand_visits_are_written_and_read() {
-    let shop = Shop::open();
-    let skus: Vec<String> = (0..10_000).map(|n| n.to_string()).collect();
-    let keys: Vec<ProductKey> = skus.iter().map(|sku| ProductKey::of(sku)).collect();
-    for n in 0..100_000_usize {
-        let key = Subject::User(user(&n.to_string())).key();
-        for list in 0..4 {
-            let shown = (0..20).map(|at| keys[(n * 7 + list * 31 + at) % keys.len()]);
-            let query = QueryId((n * 4 + list) as u64);
-            let list = ShownList::new(shop.clock.now(), query, true, shown);
-            shop.observer.shown(Some(key), vec![list]);
-        }
-        let visit = shop.observer.visit(key);
-        let mut visit = visit.lock();
-        for at in 0..4 {
-            visit.cart.add(keys[(n + at) % keys.len()], 1.0, shop.clock.now());
-        }
-    }
-    let directory = tempfile::tempdir().unwrap();
-    let started = std::time::Instant::now();
-    let length = shop.snapshots(directory.path()).write().unwrap();
-    let written = started.elapsed();
-    let after = Shop::open_at(shop.clock.clone());
-    let started = std::time::Instant::now();
-    after.snapshots(directory.path()).restore();
-    let visits = after.observer.visits.by_subject.len();
-    println!("{length} B written in {written:?}; {visits} read in {:?}", started.elapsed());
-    assert!(visits > 90_000);
 }
