@@ -50,7 +50,7 @@ enum Command {
     Status(status::Status),
     /// Live searches, before and after.
     Tap(tap::Tap),
-    /// See it work: a small shop, the sidecar in front of it, two stories, one command.
+    /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// Print the JSON Schema of a file, for editors.

@@ -41,6 +41,7 @@ mod scenarios;
 mod session;
 mod signals;
 mod smoke;
+mod soak;
 mod streaming;
 mod taste;
 mod taste_full;
