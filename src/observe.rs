@@ -25,7 +25,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
 
-use crowd::{Actor, Known};
+use crowd::Actor;
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
@@ -40,6 +40,7 @@ use crate::preferences::learn::{Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
+use crate::signals::crowd::Known;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::{Dedupe, Derived, Shopper, ShownList, Source, derive};
 use crate::signals::{contrast, visitor};

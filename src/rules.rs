@@ -6,6 +6,7 @@
 
 mod compile;
 pub mod daypart;
+pub mod facts;
 pub mod knowledge;
 pub mod merchandising;
 mod schema;

@@ -34,6 +34,7 @@ mod matrix;
 mod modes;
 mod pages;
 mod prometheus;
+mod replay;
 mod restart;
 mod rolling;
 mod rules;
