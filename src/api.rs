@@ -5,14 +5,14 @@
 //! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
 //! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
 //! | `GET /api/users/{id}/preferences/live`, `/api/preferences/live?user_id=` | tastes of a user |
+//! | `PUT`, `DELETE …/preferences/facets/{axis}/{value}` | their own word on one taste |
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `GET`, `DELETE /api/users/{id}`, `PUT …/consent` | all that is known; forgets it; what may be |
 //! | `POST /api/joins` | searches at another sidecar, in front of the shop |
 //!
-//! Served on a port of its own; the data port answers one of these only where the settings list it. A
-//! path that names a user answers to whom `border` lets speak for that user. Never cached; pages of
-//! any origin may call.
+//! Served on a port of its own; the data port answers one only where the settings list it. Who names a
+//! user must be one whom `border` lets speak for them. Never cached; pages of any origin may call.
 
 mod body;
 mod error;
@@ -90,6 +90,10 @@ pub fn router(api: Api) -> Router {
         .route("/ubi_queries", post(ubi::queries))
         .route("/api/users/{id}/preferences/live", get(preferences::by_path))
         .route("/api/preferences/live", get(preferences::by_query))
+        .route(
+            "/api/users/{id}/preferences/facets/{axis}/{value}",
+            put(preferences::facets::put).delete(preferences::facets::clear),
+        )
         .route("/api/search/personalized", post(search::personalized))
         .route("/api/live", get(live::live))
         .route("/api/users/{id}", get(users::export).delete(users::erase))

@@ -53,7 +53,7 @@ enum Command {
     Tap(tap::Tap),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
-    /// See it work: a small shop, the sidecar in front of it, two stories, one command.
+    /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// Print the JSON Schema of a file, for editors.

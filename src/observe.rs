@@ -13,6 +13,8 @@ mod crowd;
 mod events;
 mod reports;
 mod standing;
+mod tastes;
+mod visits;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -22,26 +24,25 @@ use std::time::Duration;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use quick_cache::sync::Cache;
 
 use crowd::Actor;
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
 pub use standing::Choice;
+pub use tastes::{Action, Refused, Word};
+pub use visits::kept;
+use visits::{Visit, Visits};
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
-use crate::preferences::learn::{self, Caps, PRICES_MAX};
+use crate::preferences::learn::{Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
-use crate::signals::cart::Cart;
-use crate::signals::conduct::Conduct;
 use crate::signals::crowd::Known;
 use crate::signals::dwell::{self, LastView};
-use crate::signals::unbought::Unbought;
-use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
+use crate::signals::{Dedupe, Derived, Shopper, ShownList, Source, derive};
 use crate::signals::{contrast, visitor};
 use crate::store::Store;
 use crate::store::feeds::Change;
@@ -64,6 +65,7 @@ pub struct Observer {
     clock: Arc<dyn Clock>,
     anonymous: Vec<String>,
     caps: Caps,
+    events_max: usize,
     visits: Arc<Visits>,
     doubles: Box<[Mutex<Dedupe>]>,
     join: Duration,
@@ -96,19 +98,6 @@ impl Clicks {
 /// The name of our own API beside the routes of the settings.
 const TRACK_ROUTE: &str = "track_api";
 
-type Visits = Cache<SubjectKey, Arc<Mutex<Visit>>>;
-
-/// What a shopper did last.
-#[derive(Default)]
-struct Visit {
-    recent: RecentLists,
-    view: Option<LastView>,
-    told: Told,
-    unbought: Unbought,
-    cart: Cart,
-    conduct: Conduct,
-}
-
 impl Observer {
     /// Compiles the settings' event routes.
     pub fn new(
@@ -131,7 +120,7 @@ impl Observer {
         });
         let (join, doubles_max) = (settings.limits.track.join, settings.store.doubles_max);
         let doubles = || Mutex::new(Dedupe::new(doubles_max.div_ceil(DOUBLES_PARTS), join));
-        let visits = Arc::new(Visits::new(settings.store.recent_max.max(1)));
+        let visits = Arc::new(Visits::new(settings.store.recent_max));
         let forgotten = visits.clone();
         store.on_forget(move |key| drop(forgotten.remove(&key)));
         Self {
@@ -147,6 +136,7 @@ impl Observer {
                 facets: settings.store.facets_per_profile_max,
                 prices: PRICES_MAX,
             },
+            events_max: settings.store.events_per_profile_max,
             visits,
             doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
             join,
@@ -354,11 +344,7 @@ impl Observer {
         if known.is_empty() {
             return known;
         }
-        self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
-            for (signal, facts) in &known {
-                learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
-            }
-        });
+        self.learn_and_note(shopper, &known, rules);
         for kind in SignalKind::ALL {
             let count = known.iter().filter(|(signal, _)| signal.kind == *kind).count();
             if count > 0 {
@@ -382,6 +368,7 @@ impl Observer {
                 at: interaction.at,
                 product: Some(interaction.product.as_str().into()),
                 signals: derived.signals.iter().map(weighed).collect(),
+                said: None,
             });
         }
     }
@@ -397,7 +384,7 @@ impl Observer {
     /// Joins what a visit without a name taught with the user's own past: added, once, for it is
     /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
-        if let Some((_, visit)) = self.visits.remove(&session) {
+        if let Some(visit) = self.visits.remove(&session) {
             let Visit { recent, view, unbought, cart, .. } = std::mem::take(&mut *visit.lock());
             let own = self.visit(user);
             let mut own = own.lock();
@@ -409,25 +396,22 @@ impl Observer {
                 own.view = Some(view);
             }
         }
+        self.store.choices.join(session, user);
         let Some(past) = self.store.shoppers.take(session) else { return };
         // What ended before the user had everything forgotten is not theirs any more.
-        let latest = Timestamp::from_seconds(i64::from(past.at));
+        let latest = Timestamp::from_seconds(i64::from(past.profile.at));
         if !self.store.consents.admits(user, latest) {
             return;
         }
         let rules = self.rules.load();
-        self.store.shoppers.learn(user, self.clock.now(), |profile| {
-            *profile = merge(profile, &past, &rules, self.caps);
+        self.store.shoppers.teach(user, self.clock.now(), |profile, events| {
+            *profile = merge(profile, &past.profile, &rules, self.caps);
+            events.join(past.events, self.events_max);
         });
     }
 
     fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {
-        if let Some(visit) = self.visits.get(&shopper) {
-            return visit;
-        }
-        let visit = Arc::<Mutex<Visit>>::default();
-        self.visits.insert(shopper, visit.clone());
-        visit
+        self.visits.open(shopper)
     }
 
     fn doubles(&self, shopper: SubjectKey) -> &Mutex<Dedupe> {

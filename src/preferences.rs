@@ -1,9 +1,9 @@
 //! Floor 3: what is known of taste, learned and read.
 //!
-//! In: signals, product facts, lists that were shown. Out: a shopper's [`Profile`] and the
-//! [`Population`], both as plain values.
+//! In: signals, facts, lists that were shown. Out: a [`Profile`] and the [`Population`], plain values.
 //!
 //! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
+//! - [`events`] are a shopper's last ones; [`reweigh`] moves their share when a weight is edited.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`hierarchical`] is a second model of taste: all picks at once, computed when it is asked for.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
@@ -15,6 +15,7 @@
 //! [`Profile`]: crate::types::profile::Profile
 //! [`Population`]: population::Population
 
+pub mod events;
 pub mod hierarchical;
 mod keep;
 pub mod learn;
@@ -23,6 +24,7 @@ pub mod merge;
 pub mod packed;
 pub mod population;
 pub mod propensity;
+pub mod reweigh;
 pub mod taste;
 
 #[cfg(test)]

@@ -116,7 +116,6 @@ impl<'l> Replay<'l> {
     fn row(&self, search: &Search, order: &[u32]) -> Row {
         let truth = &search.truth;
         let measured = |order: Vec<u32>| measure(order.into_iter(), truth);
-        let served = order.iter().filter_map(|old| search.list.get(*old as usize).copied());
         let person = self.log.people.all.get(search.person as usize);
         Row {
             person: search.person,
@@ -127,11 +126,17 @@ impl<'l> Replay<'l> {
                 measured(self.counts.by_popularity(search)),
                 measured(self.counts.by_own(search)),
                 measured(oracle(search)),
-                measure(served, truth),
+                served(search, order),
             ],
             fold: person.map_or(0, |(_, key)| key.0 as u64),
         }
     }
+}
+
+/// The served order (old positions), measured.
+fn served(search: &Search, order: &[u32]) -> Scores {
+    let products = order.iter().filter_map(|old| search.list.get(*old as usize).copied());
+    measure(products, &search.truth)
 }
 
 #[cfg(test)]

@@ -261,15 +261,15 @@ impl Population {
         counter.rate(mean, f64::from(k)) as f32
     }
 
-    /// The prior on the ranking's scale: `(p − μ) / (p + μ)`, in `[-1, 1]`, 0 at the category's mean
-    /// and for a product or category of which nothing is known. Monotone in the prior. `O(1)`.
+    /// The prior on the ranking's scale: `(p − m) / (p + m)`, in `[-1, 1]`, with `m` the rate of all
+    /// products; 0 there, and for a product of which nothing is known. Monotone in the prior. `O(1)`.
     pub fn prior_score(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
         self.priors(k).score(product, category)
     }
 
     /// The priors of one list's products.
     pub fn priors(&self, k: f32) -> Priors<'_> {
-        Priors { population: self, k, means: [None; MEANS_MAX] }
+        Priors { population: self, k, everything: self.rate(), means: [None; MEANS_MAX] }
     }
 
     /// The chance that a 0-based position is looked at, in `(0, 1]`.
@@ -285,13 +285,18 @@ impl Population {
     /// The prior on the ranking's scale, whatever the pace.
     fn raw_score(&self, product: ProductKey, category: Option<FacetKey>, k: f32) -> f32 {
         let Some(product) = self.products.get(&product) else { return 0.0 };
-        scored(product.counter, self.category_rate(category, k), k)
+        scored(product.counter, self.category_rate(category, k), self.rate(), k)
     }
 
     fn category_rate(&self, category: Option<FacetKey>, k: f32) -> f32 {
-        let everything = self.everything.rate(0.0, 0.0);
+        let everything = self.rate();
         let counter = category.and_then(|c| self.categories.get(&c)).copied().unwrap_or_default();
-        counter.rate(everything, f64::from(k)) as f32
+        counter.rate(f64::from(everything), f64::from(k)) as f32
+    }
+
+    /// How often what is shown is picked at all.
+    fn rate(&self) -> f32 {
+        self.everything.rate(0.0, 0.0) as f32
     }
 
     fn count(
@@ -343,6 +348,7 @@ impl Population {
 pub struct Priors<'a> {
     population: &'a Population,
     k: f32,
+    everything: f32,
     /// Means of categories; two that meet at one place push each other out.
     means: [Option<(FacetKey, f32)>; MEANS_MAX],
 }
@@ -355,7 +361,7 @@ impl Priors<'_> {
             return product.told;
         }
         let counter = product.counter;
-        scored(counter, self.mean(category), self.k)
+        scored(counter, self.mean(category), self.everything, self.k)
     }
 
     fn mean(&mut self, category: Option<FacetKey>) -> f32 {
@@ -372,10 +378,11 @@ impl Priors<'_> {
     }
 }
 
-/// A product's rate beside its category's mean, in `[-1, 1]`.
-fn scored(counter: Counter, mean: f32, k: f32) -> f32 {
+/// A product's rate, smoothed to its category's `mean`, beside that of everything, in `[-1, 1]`: the
+/// hits of a list compete across categories.
+fn scored(counter: Counter, mean: f32, everything: f32, k: f32) -> f32 {
     let prior = counter.rate(f64::from(mean), f64::from(k)) as f32;
-    let score = (prior - mean) / (prior + mean);
+    let score = (prior - everything) / (prior + everything);
     if score.is_finite() { score.clamp(-1.0, 1.0) } else { 0.0 }
 }
 

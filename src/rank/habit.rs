@@ -21,7 +21,7 @@ impl Habit {
     pub fn of(hits: &[Candidate<'_>], taste: &Taste<'_>) -> Self {
         let mut habit = Self::default();
         for hit in hits.iter().filter(|hit| !hit.unremembered) {
-            let kept = taste.slow(hit.facts.key);
+            let kept = taste.sums(hit.facts.key).0;
             if !(kept > 0.0 && kept.is_finite()) {
                 continue;
             }

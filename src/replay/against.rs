@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::log::{Record, Search};
 use super::walk::Walk;
-use super::{Conditions, Log, Products, Replay, Row};
+use super::{Conditions, Log, Products, Replay, Row, SERVED, served};
 use crate::rank::explain::{Part, explain};
 use crate::rank::{RankRequest, Ranking};
 use crate::rules::Rules;
@@ -177,8 +177,10 @@ impl<'l> Against<'l> {
             self.note_movers(search, &one, &other);
         }
         if search.scored {
-            let rows = [self.one.row(search, &one.order), self.one.row(search, &other.order)];
-            let [of_one, of_other] = rows;
+            let of_one = self.one.row(search, &one.order);
+            // All but the served order is the same under both.
+            let mut of_other = of_one.clone();
+            of_other.scores[SERVED] = served(search, &other.order);
             self.one.rows.push(of_one);
             self.other_rows.push(of_other);
         }

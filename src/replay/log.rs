@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::line::{self, Line, Said};
 use crate::types::clock::Timestamp;
-use crate::types::ids::{ProductId, ProductKey, SessionId, Subject, SubjectKey, UserId};
+use crate::types::ids::{ProductId, SessionId, Subject, SubjectKey, UserId};
 use crate::types::interaction::InteractionKind;
 use crate::types::problem::Problem;
 
@@ -138,11 +138,6 @@ impl Log {
     /// Products that the catalogue describes.
     pub fn described(&self) -> usize {
         self.described.iter().flatten().count()
-    }
-
-    /// The key of a product.
-    pub(super) fn key(&self, product: u32) -> ProductKey {
-        self.products.all.get(product as usize).map_or(ProductKey(0), |(_, id)| id.key())
     }
 
     /// Appends products of other types to every list: `count` of the 200 most chosen ones, drawn

@@ -6,9 +6,11 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use super::log::{Description, Log};
+use crate::preferences::population::KeyHasher;
 use crate::rules::facts::{PriceLevel, Shelf, facts_of};
 use crate::rules::knowledge::Knowledge;
 use crate::types::ids::ProductKey;
@@ -19,7 +21,7 @@ use crate::wire::{HitView, Words};
 pub struct Products {
     facts: Vec<Arc<ProductFacts>>,
     /// Only what is described.
-    known: HashMap<ProductKey, u32>,
+    known: HashMap<ProductKey, u32, BuildHasherDefault<KeyHasher>>,
     names: HashMap<FacetKey, Arc<str>>,
 }
 
@@ -46,7 +48,7 @@ impl Products {
     pub fn of(log: &Log, knowledge: &Knowledge) -> Self {
         let memory = Memory::default();
         let mut facts = Vec::with_capacity(log.products.len());
-        let mut known = HashMap::new();
+        let mut known = HashMap::default();
         for (number, (id, _)) in log.products.all.iter().enumerate() {
             let description = log.described.get(number).and_then(Option::as_ref);
             let hit = description.map(|description| hit(id, description));

@@ -187,7 +187,7 @@ impl<'l> Walk<'l> {
     /// The recorded list went out.
     pub(super) fn shown(&mut self, search: &Search) {
         self.lists += 1;
-        let keys = search.list.iter().map(|product| self.log.key(*product));
+        let keys = search.list.iter().map(|product| self.products.facts(*product).key);
         let list = ShownList::new(search.at, QueryId(self.lists), true, keys)
             .asked(self.log.words.text(search.query));
         let Person { recent, conduct, .. } = &mut self.people[search.person as usize];

@@ -80,12 +80,14 @@ pub fn facts_of(hit: &HitView<'_>, knowledge: &Knowledge, shelf: &impl Shelf) ->
 }
 
 /// Running mean and variance of ln(price) in one category.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PriceLevel {
-    weight: f32,
-    mean: f32,
+    /// How much is behind it, bounded.
+    pub weight: f32,
+    /// Mean of ln(price).
+    pub mean: f32,
     /// Mean of squared deviations.
-    variance: f32,
+    pub variance: f32,
 }
 
 impl PriceLevel {

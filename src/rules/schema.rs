@@ -223,10 +223,10 @@ section! {
         item_fast_days: f64 = 30.0,
         /// Categories.
         #[schemars(range(min = 0.01, max = 36_500.0))]
-        category_days: f64 = 90.0,
+        category_days: f64 = 180.0,
         /// Brands.
         #[schemars(range(min = 0.01, max = 36_500.0))]
-        brand_days: f64 = 90.0,
+        brand_days: f64 = 180.0,
         /// Attributes.
         #[schemars(range(min = 0.01, max = 36_500.0))]
         attribute_days: f64 = 180.0,
@@ -244,7 +244,7 @@ section! {
         category: f64 = 0.1,
         /// Who makes or sells it.
         #[schemars(range(min = 0.0, max = 10.0))]
-        brand: f64 = 0.1,
+        brand: f64 = 0.2,
         /// What it is: organic, plant-based, spicy.
         #[schemars(range(min = 0.0, max = 10.0))]
         attribute: f64 = 0.4,
@@ -270,7 +270,7 @@ section! {
         repeat_slots: Option<u32> = None,
         /// How much of a known product's memory new ones need not overcome: higher shows more that is new.
         #[schemars(range(min = 0.0, max = 10.0))]
-        discovery: f64 = 0.3,
+        discovery: f64 = 0.2,
         /// Evidence at which a liking is half of what it can become.
         #[schemars(range(min = 0.01, max = 100.0))]
         saturation: f64 = 0.2,
@@ -301,9 +301,9 @@ section! {
         /// Distance from the shopper's usual price.
         #[schemars(range(min = 0.0, max = 10.0))]
         price: f64 = 0.0,
-        /// How the product does with everybody.
+        /// How the product does with everybody; where the upstream is unranked, `relevance` is added to it.
         #[schemars(range(min = 0.0, max = 10.0))]
-        prior: f64 = 0.2,
+        prior: f64 = 0.05,
         /// Time and place.
         #[schemars(range(min = 0.0, max = 10.0))]
         context: f64 = 0.0,

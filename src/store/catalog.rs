@@ -3,7 +3,10 @@
 //! In: a product as a hit, an event or a page describes it. Out: its facts: facets of all axes,
 //! price, and the words a query may match. A product seen before costs one look-up; its attributes
 //! are inferred again only when its description or the knowledge tables change. At most
-//! `products_max` products and as many facet names are kept; the least used go first.
+//! `products_max` products and as many facet names are kept; the least used go first. The snapshot
+//! holds them ([`kept`]): what a restarted process learns from its first click has its facets.
+
+mod kept;
 
 use std::borrow::Cow;
 use std::sync::Arc;
