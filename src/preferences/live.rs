@@ -4,6 +4,7 @@
 //! brands, each a map from name to affinity: the strongest first, rounded to three decimals, without
 //! what is too weak to mean anything. A facet whose name is not known is left out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -15,7 +16,7 @@ use crate::types::product::{Axis, FacetKey};
 const AFFINITY_MIN: f32 = 0.01;
 
 /// What the preferences API answers: the plan's shape.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct LivePreferences {
     /// Affinity by category.
     pub categories: Affinities,
@@ -26,7 +27,8 @@ pub struct LivePreferences {
 }
 
 /// Names with their affinity in `(-1, 1)`, by falling strength; written as a map.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, schemars::JsonSchema)]
+#[schemars(with = "BTreeMap<String, f64>")]
 pub struct Affinities(pub Vec<(Arc<str>, f64)>);
 
 impl Serialize for Affinities {
