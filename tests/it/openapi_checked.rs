@@ -38,7 +38,7 @@ async fn checked(python: &Path, url: &str, arguments: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     let mut run = Command::new(python);
     // The seed of those who look for more; the default is the one that everybody sees pass.
-    let seed = std::env::var("LEAFRANK_SEED").unwrap_or("20261123".into());
+    let seed = std::env::var("SCHEMATHESIS_SEED").unwrap_or("20261123".into());
     run.args(["-m", "schemathesis.cli"])
         .args(["--config-file", &format!("{PLACE}/schemathesis.toml"), "run", url])
         .args(["--seed", &seed, "--no-color"])
