@@ -5,6 +5,7 @@
 //! | `POST /api/interactions/track` | what shoppers did, learned before the answer goes out |
 //! | `POST /1/events`, `/ubi_events` and below | the same in Algolia's and OpenSearch's words |
 //! | `GET /api/users/{id}/preferences/live`, `/api/preferences/live?user_id=` | tastes of a user |
+//! | `PUT`, `DELETE …/preferences/facets/{axis}/{value}` | their own word on one taste |
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `GET`, `DELETE /api/users/{id}`, `PUT …/consent` | all that is known; forgets it; what may be |
@@ -136,9 +137,12 @@ fn dialects() -> Endpoints<Api> {
 
 fn shoppers() -> Endpoints<Api> {
     let (user, live) = ("/api/users/{id}", "/api/users/{id}/preferences/live");
+    let facet = "/api/users/{id}/preferences/facets/{axis}/{value}";
     Endpoints::default()
         .get(live, preferences::by_path, preferences::described_by_path())
         .get("/api/preferences/live", preferences::by_query, preferences::described_by_query())
+        .put(facet, preferences::facets::put, preferences::facets::described_put())
+        .delete(facet, preferences::facets::clear, preferences::facets::described_clear())
         .post("/api/search/personalized", search::personalized, search::described())
         .get("/api/live", live::live, live::described())
         .get(user, users::export, users::described_export())

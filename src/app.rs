@@ -8,7 +8,7 @@
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
 //!  ├─ balancer      health of the shop's addresses
 //!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
-//!  ├─ keep          what was learned, on disk: a thread of its own
+//!  ├─ reweigh, keep edits of weights, into what was learned before; that, on disk: a thread each
 //!  └─ watch         memory, and whether the upstreams accept connections
 //! ```
 //! Rules that cannot be used do not keep the shop from being served; a listener or an upstream that
@@ -17,6 +17,7 @@
 mod ask;
 mod keep;
 mod legs;
+mod reweigh;
 mod tell;
 mod watch;
 
@@ -43,6 +44,7 @@ use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
 use crate::store::Store;
+use crate::store::choices::Choices;
 use crate::store::consent::Consents;
 use crate::telemetry::limits::{Gate, Limit, LimitHits};
 use crate::telemetry::memory::{self, Memory};
@@ -51,6 +53,7 @@ use crate::types::clock::{Clock, SystemClock};
 use ask::Ask;
 use keep::{Keep, Keeping};
 use legs::Legs;
+use reweigh::Reweigh;
 use tell::Tell;
 use watch::Watch;
 
@@ -137,6 +140,7 @@ impl Sidecar {
         let (taught, counts) = (rules.clone(), metrics.clone());
         let observer = Observer::new(&settings, store, taught, counts, clock.clone());
         let observer = Arc::new(observer);
+        let reweigh = Reweigh::new(rules.clone(), observer.clone());
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let watch = watch(&settings, metrics.clone());
         let limit_hits = Arc::new(LimitHits::new(&metrics, clock.clone()));
@@ -175,10 +179,7 @@ impl Sidecar {
         let mut server = Server::new_with_opt_and_conf(None, conf());
         server.bootstrap();
         legs.serve(&mut server)?;
-        server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
-        if let Some(tell) = tell {
-            server.add_service(tell);
-        }
+        add_background(&mut server, watch, reweigh, tell);
         add_ports(
             &mut server,
             &settings,
@@ -211,6 +212,20 @@ impl Sidecar {
         // After the last request: what it taught is in the last file.
         keeping.into_iter().for_each(Keeping::end);
         tracing::info!("ended");
+    }
+}
+
+/// What goes on beside requests, a thread each.
+fn add_background(
+    server: &mut Server,
+    watch: Watch,
+    reweigh: Reweigh,
+    tell: Option<GenBackgroundService<Tell>>,
+) {
+    server.add_service(GenBackgroundService::new("watch".into(), Arc::new(watch)));
+    server.add_service(GenBackgroundService::new("reweigh".into(), Arc::new(reweigh)));
+    if let Some(tell) = tell {
+        server.add_service(tell);
     }
 }
 
@@ -268,7 +283,10 @@ fn store(settings: &Settings, metrics: &Metrics, clock: &dyn Clock) -> Store {
     let consents = Consents::open(&settings.data_dir, subjects_max, clock.now());
     let unreadable = i64::from(consents.is_unreadable());
     metrics.degraded.with_label_values(&["consent_unreadable"]).set(unreadable);
-    Store::new(&settings.store).with_consents(consents)
+    let choices = Choices::open(&settings.data_dir, &settings.store, clock.now());
+    let unreadable = i64::from(choices.is_unreadable());
+    metrics.degraded.with_label_values(&["choices_unreadable"]).set(unreadable);
+    Store::new(&settings.store).with_choices(consents, choices)
 }
 
 /// Keeps the rules' state in the metrics.

@@ -256,6 +256,12 @@ pub struct Store {
     pub products_per_profile_max: usize,
     /// Facets remembered a profile.
     pub facets_per_profile_max: usize,
+    /// Last events remembered a profile; 0 = none.
+    pub events_per_profile_max: usize,
+    /// Facets that one user may have pinned or muted.
+    pub choices_per_user_max: usize,
+    /// Facets that all users together may have pinned or muted.
+    pub choices_max: usize,
     /// Subjects whose last lists are remembered.
     pub recent_max: usize,
     /// Acts, and ids of events, that are remembered to know a double.

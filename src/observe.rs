@@ -13,6 +13,7 @@ mod crowd;
 mod events;
 mod reports;
 mod standing;
+mod tastes;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -29,10 +30,11 @@ pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
 pub use standing::Choice;
+pub use tastes::{Action, Refused, Word};
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
-use crate::preferences::learn::{self, Caps, PRICES_MAX};
+use crate::preferences::learn::{Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
@@ -63,6 +65,7 @@ pub struct Observer {
     clock: Arc<dyn Clock>,
     anonymous: Vec<String>,
     caps: Caps,
+    events_max: usize,
     visits: Arc<Visits>,
     doubles: Box<[Mutex<Dedupe>]>,
     join: Duration,
@@ -146,6 +149,7 @@ impl Observer {
                 facets: settings.store.facets_per_profile_max,
                 prices: PRICES_MAX,
             },
+            events_max: settings.store.events_per_profile_max,
             visits,
             doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
             join,
@@ -353,11 +357,7 @@ impl Observer {
         if known.is_empty() {
             return known;
         }
-        self.store.shoppers.learn(shopper, self.clock.now(), |profile| {
-            for (signal, facts) in &known {
-                learn::apply(profile, signal, facts.as_deref(), rules, self.caps);
-            }
-        });
+        self.learn_and_note(shopper, &known, rules);
         for kind in SignalKind::ALL {
             let count = known.iter().filter(|(signal, _)| signal.kind == *kind).count();
             if count > 0 {
@@ -381,6 +381,7 @@ impl Observer {
                 at: interaction.at,
                 product: Some(interaction.product.as_str().into()),
                 signals: derived.signals.iter().map(weighed).collect(),
+                said: None,
             });
         }
     }
@@ -408,15 +409,17 @@ impl Observer {
                 own.view = Some(view);
             }
         }
+        self.store.choices.join(session, user);
         let Some(past) = self.store.shoppers.take(session) else { return };
         // What ended before the user had everything forgotten is not theirs any more.
-        let latest = Timestamp::from_seconds(i64::from(past.at));
+        let latest = Timestamp::from_seconds(i64::from(past.profile.at));
         if !self.store.consents.admits(user, latest) {
             return;
         }
         let rules = self.rules.load();
-        self.store.shoppers.learn(user, self.clock.now(), |profile| {
-            *profile = merge(profile, &past, &rules, self.caps);
+        self.store.shoppers.teach(user, self.clock.now(), |profile, events| {
+            *profile = merge(profile, &past.profile, &rules, self.caps);
+            events.join(past.events, self.events_max);
         });
     }
 

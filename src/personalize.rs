@@ -15,6 +15,7 @@ pub mod funnel;
 
 mod annotate;
 mod frozen;
+mod full;
 mod joined;
 mod known;
 mod order;
@@ -25,6 +26,7 @@ mod search;
 mod searches;
 mod told;
 
+pub use full::{Decay, FullFacet, FullProduct, FullView, KnownEvent};
 pub use joined::Role;
 pub use known::{Known, KnownFacet, KnownPrice, KnownProduct, ShownTo};
 pub use search::{Asked, Place, Search, Tag, Treatment};
@@ -39,8 +41,6 @@ use tokio::sync::broadcast;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::config::{Mode, RouteKind, SearchRoute, Settings, Wire};
-use crate::preferences::live::{LivePreferences, live};
-use crate::preferences::taste::Taste;
 use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::rules::knowledge::messages::ENGLISH;
@@ -50,7 +50,7 @@ use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::Clock;
-use crate::types::ids::{QueryId, Subject, SubjectKey};
+use crate::types::ids::{QueryId, SubjectKey};
 use crate::wire::weaviate::graphql::GraphqlPlan;
 use crate::wire::weaviate::grpc::GrpcPlan;
 use crate::wire::{DecodeLimits, Doubt, HitPlan, KnownHits, Reply};
@@ -63,8 +63,6 @@ use told::Audience;
 
 /// Queries whose reading is kept.
 const QUERIES_MAX: usize = 4096;
-/// Affinities shown of one axis.
-const LIVE_TOP: usize = 50;
 
 /// A route of the settings, ready to be used.
 struct SearchPlan {
@@ -317,20 +315,6 @@ impl Personalizer {
     /// The breaker of the route called so.
     pub fn breaker_of(&self, name: &str) -> Option<&Arc<Breaker>> {
         self.breakers.iter().find(|breaker| breaker.route() == name)
-    }
-
-    /// What is known of `subject`, in the plan's shape.
-    pub fn live_preferences(&self, subject: &Subject) -> LivePreferences {
-        let rules = self.rules.load();
-        let profile = self.store.shoppers.profile(subject.key());
-        match profile {
-            Some(profile) => {
-                let taste = Taste::at(&profile, &rules, self.clock.now());
-                let allowed = self.allows_sensitive(subject);
-                live(&taste, LIVE_TOP, &|facet| self.facet_name(facet, &rules, allowed))
-            }
-            None => LivePreferences::default(),
-        }
     }
 
     /// Sets the gauges of what is kept.

@@ -1,9 +1,9 @@
 //! Floor 3: what is known of taste, learned and read.
 //!
-//! In: signals, product facts, lists that were shown. Out: a shopper's [`Profile`] and the
-//! [`Population`], both as plain values.
+//! In: signals, facts, lists that were shown. Out: a [`Profile`] and the [`Population`], plain values.
 //!
 //! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
+//! - [`events`] are a shopper's last ones; [`reweigh`] moves their share when a weight is edited.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
 //! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
@@ -14,6 +14,7 @@
 //! [`Profile`]: crate::types::profile::Profile
 //! [`Population`]: population::Population
 
+pub mod events;
 mod keep;
 pub mod learn;
 pub mod live;
@@ -21,6 +22,7 @@ pub mod merge;
 pub mod packed;
 pub mod population;
 pub mod propensity;
+pub mod reweigh;
 pub mod taste;
 
 #[cfg(test)]

@@ -199,6 +199,8 @@ fn within(budget: &Budget<'_>) -> Result<(), BudgetSpent> {
 }
 
 #[cfg(test)]
+mod chosen;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod recorded;

@@ -2,14 +2,16 @@
 //!
 //! [`shoppers`] holds profiles, [`catalog`] what is known of products, and the population what all
 //! shoppers have in common; [`joins`] remembers for seconds who searches at the shop's door;
-//! [`consent`] what subjects have said about themselves. Reads and writes take short locks that are
+//! [`consent`] what subjects have said about themselves, [`choices`] what of single tastes. Reads and writes take short locks that are
 //! never held across an await; nothing here waits for a network, and for a disk only a choice that is
 //! made and [`snapshot`], on a thread of its own.
 
 pub mod catalog;
+pub mod choices;
 pub mod consent;
 pub mod feeds;
 pub mod joins;
+mod journal;
 pub mod shoppers;
 pub mod snapshot;
 
@@ -18,11 +20,14 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::config;
+use crate::preferences::learn::forget_facet;
 use crate::preferences::population::Population;
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
+use crate::types::product::FacetKey;
 use crate::wire::KnownHits;
 use catalog::Catalog;
+use choices::Choices;
 use consent::Consents;
 use feeds::Feeds;
 use shoppers::Shoppers;
@@ -47,6 +52,8 @@ pub struct Store {
     pub population: RwLock<Population>,
     /// Who may be learned from.
     pub consents: Consents,
+    /// Which facets are pinned or muted, by whom.
+    pub choices: Choices,
     forgetters: Mutex<Vec<Hook>>,
 }
 
@@ -60,13 +67,14 @@ impl Store {
             feeds: Arc::new(Feeds::new(settings.live_listeners_max)),
             population: RwLock::new(Population::new(settings.products_max)),
             consents: Consents::in_memory(UNKEPT_CHOICES_MAX),
+            choices: Choices::in_memory(settings),
             forgetters: Mutex::default(),
         }
     }
 
     /// The same with choices that outlive a restart.
-    pub fn with_consents(self, consents: Consents) -> Self {
-        Self { consents, ..self }
+    pub fn with_choices(self, consents: Consents, choices: Choices) -> Self {
+        Self { consents, choices, ..self }
     }
 
     /// Calls `hook` with each subject that is forgotten from now on: for whoever keeps something of
@@ -75,22 +83,43 @@ impl Store {
         self.forgetters.lock().push(Box::new(hook));
     }
 
-    /// Forgets whom a choice says not to know: for after profiles were read back from a disk, where
-    /// those of before the choice may still stand.
+    /// Forgets whom a choice says not to know, and what: for after profiles were read back from a
+    /// disk, where those of before the choice may still stand.
     pub fn keep_to_choices(&self) {
         for (key, standing) in self.consents.all() {
+            self.choices.retain(key, |choice| standing.admits(choice.at));
             let latest = self.shoppers.head(key).map(|profile| profile.at);
             let latest = latest.map(|at| Timestamp::from_seconds(i64::from(at)));
             if latest.is_some_and(|at| !standing.admits(at)) {
                 self.forget(key);
             }
         }
+        for (key, facet, at) in self.choices.forgotten() {
+            // With an event of after that, the profile is of after that too.
+            let before = self.shoppers.head(key).is_some_and(|head| head.at <= at.seconds_u32());
+            if before {
+                self.forget_facet(key, facet, at);
+            }
+        }
+    }
+
+    /// Forgets what was learned of one facet of one subject; true where there was something.
+    pub fn forget_facet(&self, key: SubjectKey, facet: FacetKey, now: Timestamp) -> bool {
+        let forgotten = self.shoppers.amend(key, now, |profile, events| {
+            let known = forget_facet(profile, facet);
+            if known {
+                events.forget_facet(facet, |product| self.catalog.get(product));
+            }
+            known
+        });
+        forgotten == Some(true)
     }
 
     /// Forgets what was learned of a subject, here and wherever a hook knows of. Says nothing about
     /// what comes later: that is the [`Consents`]' to say.
     pub fn forget(&self, key: SubjectKey) {
         self.shoppers.take(key);
+        self.choices.forget(key);
         self.forgetters.lock().iter().for_each(|hook| hook(key));
     }
 }
@@ -153,6 +182,9 @@ pub(crate) mod testing {
             products_max: 10,
             products_per_profile_max: 10,
             facets_per_profile_max: 10,
+            events_per_profile_max: 32,
+            choices_per_user_max: 3,
+            choices_max: 5,
             recent_max: 2,
             hits_bytes_max: 0,
             orders_max: 2,

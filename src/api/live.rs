@@ -1,7 +1,8 @@
 //! `GET /api/live?user_id=`: a WebSocket that tells what is learned of one user, as it happens.
 //!
 //! Out: first `{"type":"preferences", …}`, then a `{"type":"learned", …}` for each interaction that
-//! said something new, with the preferences as they are then. Who may listen is who may ask. A ping
+//! said something new, and a `{"type":"chosen", …}` for each word of the shopper's own on a facet, with
+//! the preferences as they are then. Who may listen is who may ask. A ping
 //! every [`PING`]; who has not answered for [`SILENCE_MAX`], or does not keep up, is let go with code
 //! 1013, and counted. What a listener sends is not read.
 
@@ -66,6 +67,19 @@ enum Told<'a> {
         product_id: Option<&'a str>,
         /// What it was taken for.
         signals: Vec<Learned>,
+        /// As they are now.
+        preferences: &'a LivePreferences,
+    },
+    /// The user's own word on a facet.
+    Chosen {
+        /// When; milliseconds since 1970.
+        at_ms: i64,
+        /// The facet's axis.
+        axis: &'static str,
+        /// Its value.
+        value: &'a str,
+        /// `pin`, `mute`, `forget` or `clear`.
+        action: &'static str,
         /// As they are now.
         preferences: &'a LivePreferences,
     },
@@ -189,6 +203,17 @@ impl Follower<'_> {
 
     async fn tell(&mut self, change: &Arc<Change>) -> Result<(), ()> {
         let preferences = self.api.personalizer.live_preferences(&self.subject);
+        if let Some(said) = &change.said {
+            return self
+                .say(&Told::Chosen {
+                    at_ms: change.at.0,
+                    axis: said.axis,
+                    value: &said.value,
+                    action: said.action,
+                    preferences: &preferences,
+                })
+                .await;
+        }
         let signals =
             change.signals.iter().map(|(signal, weight)| Learned { signal, weight: *weight });
         self.say(&Told::Learned {

@@ -10,9 +10,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::field::{POSITION_MAX, QUANTITY_MAX, SECONDS_MAX};
+use crate::observe::Action;
 use crate::rules::daypart::Daypart;
+use crate::store::choices::WORD_BYTES_MAX;
 use crate::types::ids::ID_BYTES_MAX;
 use crate::types::interaction::InteractionKind;
+use crate::types::product::Axis;
 use crate::types::signal::SignalKind;
 
 /// Text without control characters.
@@ -92,6 +95,16 @@ shapes! {
         "type": "string", "minLength": 1, "maxLength": super::search::QUERY_BYTES_MAX,
         "pattern": NAMED,
     });
+    /// One of the views of preferences.
+    View = json!({"type": "string", "enum": super::preferences::VIEWS});
+    /// An axis of facets.
+    AxisName = json!({"type": "string", "enum": Axis::ALL.map(Axis::name)});
+    /// A facet's value.
+    FacetValue = json!({
+        "type": "string", "minLength": 1, "maxLength": WORD_BYTES_MAX, "pattern": NAMED,
+    });
+    /// What a shopper says of a facet.
+    ActionName = json!({"type": "string", "enum": Action::ALL.map(Action::name)});
     /// A document's id.
     DocumentId = json!({"type": "string", "minLength": 1, "maxLength": super::ubi::ID_BYTES_MAX});
     /// A switch in a query string.

@@ -7,9 +7,12 @@ use crate::openapi::{Operation, Trouble};
 
 /// Status, code, when.
 const TABLE: &[Trouble] = &[
+    (400, "bad_action", "none of the actions"),
+    (400, "bad_axis", "none of the axes of facets"),
     (400, "bad_debug", "`debug` is none of its words"),
     (400, "bad_event_id", "an event's id that is no text of 256 bytes"),
     (400, "bad_limit", "`limit` is not within 1 to 1000"),
+    (400, "bad_path", "a path that is no UTF-8"),
     (400, "bad_position", "a place that is no whole number, or none that a list has"),
     (400, "bad_product_id", "the product's key is missing, too long or no text"),
     (400, "bad_quantity", "units that are not above 0 and up to 10,000"),
@@ -26,7 +29,10 @@ const TABLE: &[Trouble] = &[
         "bad_user_id",
         "a user's name that is too long, means nobody or holds control characters",
     ),
+    (400, "bad_value", "a facet's value that cannot be one"),
+    (400, "bad_view", "none of the views"),
     (400, "body_broken", "the body broke off"),
+    (400, "malformed_choice", "no action, or something beside it"),
     (400, "malformed_consent", "no choice, or one that contradicts itself"),
     (400, "malformed_event", "no JSON, or not in this form"),
     (400, "malformed_joins", "no JSON, or not in this form"),
@@ -39,6 +45,8 @@ const TABLE: &[Trouble] = &[
     (401, "no_api_token", "no API token came along"),
     (401, "not_this_user", "nobody has proven to be this user, or to be an operator"),
     (401, "user_only_claimed", "nobody vouches for the user, and claims do not count here"),
+    (403, "opted_out", "nothing may be learned of this user"),
+    (403, "sensitive_not_allowed", "the facet tells of religion, health or intimacy"),
     (408, "too_slow", "the body did not come, or the answer was not made, within 30 s"),
     (413, "body_too_large", "a body beyond its limit"),
     (413, "too_many_events", "more events than `limits.track_items_max`"),
@@ -59,7 +67,12 @@ const TABLE: &[Trouble] = &[
     (502, "shop_timed_out", "the shop did not answer in time"),
     (502, "shop_unreachable", "the shop accepts no connection"),
     (503, "too_many_bodies", "bodies take `limits.track_held_bytes_max` already"),
-    (507, "too_many_choices", "as many choices as are kept (`identity.consent.subjects_max`)"),
+    (
+        507,
+        "too_many_choices",
+        "as many choices as are kept (`identity.consent.subjects_max`, `store.choices_max`, \
+     `choices_per_user_max`)",
+    ),
 ];
 
 /// What any endpoint may answer.

@@ -205,7 +205,12 @@ fn read(sent: &Sent) -> Result<Choice, ApiError> {
 }
 
 /// The user, if whoever asks has proven to be them, or is an operator.
-fn proven(api: &Api, id: &str, headers: &HeaderMap, spoken: &Spoken) -> Result<UserId, ApiError> {
+pub(super) fn proven(
+    api: &Api,
+    id: &str,
+    headers: &HeaderMap,
+    spoken: &Spoken,
+) -> Result<UserId, ApiError> {
     let user = UserId::parse(id).ok_or_else(ApiError::bad_user_id)?;
     if !api.border.answers_for(&user, headers, spoken) {
         return Err(ApiError::not_this_user());

@@ -407,6 +407,15 @@ section! {
         /// Facets remembered a profile.
         #[schemars(range(min = 1, max = 65_536))]
         facets_per_profile_max: u64 = 512,
+        /// Last events remembered a profile; 0 = none.
+        #[schemars(range(min = 0, max = 128))]
+        events_per_profile_max: u64 = 32,
+        /// Facets that one user may have pinned or muted.
+        #[schemars(range(min = 1, max = 1_024))]
+        choices_per_user_max: u64 = 64,
+        /// Facets that all users together may have pinned or muted.
+        #[schemars(range(min = 1, max = 10_000_000))]
+        choices_max: u64 = 200_000,
         /// Shoppers whose last lists are remembered.
         #[schemars(range(min = 1, max = 10_000_000))]
         recent_max: u64 = 100_000,

@@ -56,29 +56,32 @@ impl Observer {
         } else if before.sensitive && !after.sensitive {
             self.forget_sensitive(key);
         }
-        outcome
+        let settled = self.store.choices.settle();
+        outcome.and_then(|standing| Ok(settled.map(|()| standing)?))
     }
 
     /// Keeps of a profile what is known to tell nothing. What has no name any more might tell.
     fn forget_sensitive(&self, key: SubjectKey) {
         let (catalog, rules) = (&self.store.catalog, self.rules.load());
-        if self.store.shoppers.profile(key).is_none() {
-            return;
-        }
+        self.store.choices.retain(key, |choice| {
+            choice.mark.is_none()
+                || !rules.knowledge.is_sensitive_facet(choice.facet.axis(), &choice.word)
+        });
         let harmless = |facet: FacetKey| {
             let name = catalog.name(facet);
             name.is_some_and(|name| !rules.knowledge.is_sensitive_facet(facet.axis(), &name))
         };
         let plain = |product| catalog.get(product).is_some_and(|facts| !facts.sensitive);
-        let left = self.store.shoppers.learn(key, self.now(), |profile| {
+        let left = self.store.shoppers.amend(key, self.now(), |profile, events| {
+            events.retain(|event| plain(event.product));
             profile.facets.retain(|memory| harmless(memory.key));
             profile.products.retain(|memory| plain(memory.key));
             profile.prices.retain(|memory| harmless(memory.category));
             profile.version = profile.version.wrapping_add(1);
             profile.facets.len() + profile.products.len()
         });
-        if left == 0 {
-            self.store.forget(key);
+        if left == Some(0) {
+            self.store.shoppers.take(key);
         }
     }
 
@@ -92,7 +95,8 @@ impl Observer {
         let (key, now) = (Subject::User(user.clone()).key(), self.now());
         let outcome = self.store.consents.set(key, now, |standing| standing.erase(now));
         self.store.forget(key);
-        outcome
+        let settled = self.store.choices.settle();
+        outcome.and_then(|standing| Ok(settled.map(|()| standing)?))
     }
 
     /// The lists that a user was shown last, oldest first.

@@ -8,10 +8,13 @@ use http::Method;
 use super::*;
 use crate::config::SettingsText;
 use crate::config::source::Ask;
+use crate::preferences::reweigh::Unknown;
 use crate::route;
 use crate::types::clock::ManualClock;
-use crate::types::ids::{ProductKey, QueryId, UserId};
+use crate::types::ids::{ProductId, ProductKey, QueryId, SessionId, UserId};
+use crate::types::product::ProductFacts;
 use crate::types::signal::SignalKind;
+use crate::wire::{HitView, Words};
 
 /// A shop's own calls.
 const ROUTES: &str = "
@@ -94,6 +97,91 @@ impl Shop {
     fn unheard(&self, reason: &str) -> u64 {
         self.metrics.unheard.with_label_values(&[reason]).get()
     }
+}
+
+/// Oat milk as a search reply has it: the catalogue knows it from here on.
+fn oat_milk(store: &Store) -> Arc<ProductFacts> {
+    let words = Words {
+        name: Some("Oat Milk".into()),
+        category: Some("dairy/milk".into()),
+        ..Words::default()
+    };
+    let hit = HitView { id: "oat".into(), read: words, ..HitView::default() };
+    store.catalog.describe(&hit, &Rules::shipped().knowledge)
+}
+
+/// The same write path over another store, by rules in which a click weighs so much.
+fn with_clicks(shop: &Shop, store: &Arc<Store>, weight: f32) -> Observer {
+    let mut rules = Rules::shipped();
+    rules.signal_weights[SignalKind::ClickProduct.index()] = weight;
+    rules.signal_weights[SignalKind::ViewDetails.index()] = 0.0;
+    let (metrics, clock) = (shop.metrics.clone(), shop.clock.clone());
+    Observer::new(&shop.settings, store.clone(), RulesTable::fixed(rules), metrics, clock)
+}
+
+#[test]
+fn an_edit_made_while_the_process_was_down_waits_for_products_to_be_described_again() {
+    let shop = Shop::open();
+    let facts = oat_milk(&shop.observer.store);
+    shop.shows("ann", &["oat", "soy"]);
+    shop.opens("ann", "oat");
+    let key = identity("ann").subject().unwrap().key();
+    let after = Arc::new(Store::new(&shop.settings.store));
+    for frozen in shop.observer.store.shoppers.freeze() {
+        frozen
+            .for_each(
+                |key, bytes| if after.shoppers.restore(key, bytes) { Ok(()) } else { Err(()) },
+            )
+            .unwrap();
+    }
+    let edited = with_clicks(&shop, &after, 0.7);
+    let half_life = Rules::shipped().half_life;
+    assert_eq!(edited.reweigh(&half_life, Unknown::Waits), (0, 1), "nobody knows what it is");
+    assert_eq!(*oat_milk(&after), *facts);
+    assert_eq!(edited.reweigh(&half_life, Unknown::Waits), (1, 0));
+    let profile = after.shoppers.profile(key).unwrap();
+    let near = |sum: f32| (sum / 0.7 - 1.0).abs() < 0.02;
+    assert!(near(profile.product(facts.key).unwrap().slow), "{profile:?}");
+    for facet in &facts.facets {
+        assert!(near(profile.facet(*facet).unwrap().sum), "{profile:?}");
+    }
+    assert_eq!(edited.reweigh(&half_life, Unknown::Waits), (0, 0));
+    assert_eq!(shop.metrics.profiles_reweighed.get(), 1);
+}
+
+#[test]
+fn what_is_learned_by_rules_of_a_moment_ago_is_weighed_by_those_of_now() {
+    let shop = Shop::open();
+    let facts = oat_milk(&shop.observer.store);
+    let key = identity("ann").subject().unwrap().key();
+    let (kind, at) = (SignalKind::ClickProduct, shop.clock.now());
+    let signal = Signal { kind, product: facts.key, at, times: 1.0, quantity: 1 };
+    let mut before = Rules::shipped();
+    before.signal_weights[kind.index()] = 5.0;
+    shop.observer.learn_and_note(key, &[(signal, Some(facts.clone()))], &before);
+    let profile = shop.observer.store.shoppers.profile(key).unwrap();
+    let now = Rules::shipped().signal_weights[kind.index()];
+    let sum = profile.facet(facts.facets[0]).unwrap().sum;
+    assert!((sum / now - 1.0).abs() < 0.02, "{sum} of {now}");
+}
+
+#[test]
+fn a_visit_that_logs_in_brings_its_events_with_it() {
+    let shop = Shop::open();
+    let visit = Identity { session: SessionId::parse("v1"), ..Identity::default() };
+    let product = ProductId::parse("oat").unwrap();
+    let (kind, at) = (InteractionKind::AddToCart, shop.clock.now());
+    let act = Interaction { kind, product, at, quantity: 1.0, event_id: None };
+    assert_eq!(shop.observer.interactions(&visit, vec![act]), 1);
+    shop.passes(5);
+    shop.opens("ann", "soy");
+    shop.passes(5);
+    shop.observer.arrived(&Identity { session: visit.session.clone(), ..identity("ann") });
+    let key = identity("ann").subject().unwrap().key();
+    let known = shop.observer.store.shoppers.remembered(key).unwrap();
+    let kinds: Vec<_> = known.events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [SignalKind::AddToCart, SignalKind::ViewDetails]);
+    assert!(shop.observer.store.shoppers.remembered(visit.subject().unwrap().key()).is_none());
 }
 
 fn identity(user: &str) -> Identity {

@@ -10,6 +10,7 @@ use crate::rank::explain::{Contribution, Names, Part, explain, reason};
 use crate::rank::{RankRequest, Ranking};
 use crate::rules::knowledge::messages::ENGLISH;
 use crate::types::budget::Budget;
+use crate::types::profile::Mark;
 use crate::wire::HitList;
 
 /// One hit, explained.
@@ -41,6 +42,9 @@ pub struct NamedPart {
     pub of: Option<String>,
     /// Its share of the score.
     pub value: f32,
+    /// That the shopper chose it themselves, where they did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
 }
 
 impl Personalizer {
@@ -107,5 +111,13 @@ fn named(contribution: Contribution, request: &RankRequest<'_>, names: &Names<'_
             ("rule", rule.map(|rule| rule.id.to_string()))
         }
     };
-    NamedPart { part, of, value: contribution.value }
+    let mark = match contribution.part {
+        Part::Facet(facet) => request.profile.and_then(|profile| profile.mark(facet)),
+        _ => None,
+    };
+    let note = mark.map(|mark| match mark {
+        Mark::Pinned => "pinned by the shopper",
+        Mark::Muted => "muted by the shopper",
+    });
+    NamedPart { part, of, value: contribution.value, note }
 }

@@ -2,17 +2,23 @@
 //! and the lists that were shown last.
 //!
 //! In: a subject. Out: plain values with names as far as the catalogue knows them; profiles keep
-//! none. What would tell of religion, health or intimacy is left out unless the shopper allowed it.
+//! none, but for what the shopper named themselves. What would tell of religion, health or intimacy is left out unless the shopper allowed it.
 
 use std::sync::Arc;
 
-use super::{LIVE_TOP, Personalizer};
-use crate::preferences::live::{LivePreferences, live};
+use super::Personalizer;
+use super::full::KnownEvent;
+use crate::preferences::live::{ChosenTaste, LivePreferences, live, rounded};
 use crate::preferences::taste::Taste;
 use crate::rules::Rules;
 use crate::signals::ShownList;
-use crate::types::ids::{ProductKey, Subject};
+use crate::store::choices::Choice;
+use crate::types::ids::{ProductKey, Subject, SubjectKey};
 use crate::types::product::{FacetKey, ProductFacts};
+use crate::types::profile::{Chosen, Profile};
+
+/// Affinities shown of one axis.
+const LIVE_TOP: usize = 50;
 
 /// All that is remembered.
 #[derive(Debug, Default, serde::Serialize, schemars::JsonSchema)]
@@ -29,6 +35,8 @@ pub struct Known {
     pub products: Vec<KnownProduct>,
     /// The price level that is usual for them in a category.
     pub prices: Vec<KnownPrice>,
+    /// The last things that happened, oldest first.
+    pub recent_events: Vec<KnownEvent>,
 }
 
 /// One remembered facet.
@@ -83,18 +91,19 @@ impl Personalizer {
     /// All that is remembered of `subject`.
     pub fn known_of(&self, subject: &Subject) -> Known {
         let rules = self.rules.load();
-        let Some(profile) = self.store.shoppers.profile(subject.key()) else {
-            return Known::default();
-        };
-        let taste = Taste::at(&profile, &rules, self.clock.now());
         let allowed = self.allows_sensitive(subject);
+        let Some(known) = self.store.shoppers.remembered(subject.key()) else {
+            return Known { preferences: self.live_preferences(subject), ..Known::default() };
+        };
+        let profile = &known.profile;
+        let taste = Taste::at(profile, &rules, self.clock.now());
         let name = |facet: FacetKey| self.facet_name(facet, &rules, allowed);
         let shown = |facet: FacetKey| allowed || !self.is_sensitive_facet(facet, &rules);
         let facets = profile.facets.iter().filter(|memory| shown(memory.key));
         let facets = facets.map(|memory| KnownFacet {
             axis: memory.key.axis().name(),
             name: name(memory.key),
-            affinity: rounded(taste.affinity(memory.key)),
+            affinity: rounded(taste.learned(memory.key)),
         });
         let products = profile.products.iter().filter(|memory| self.may_tell(memory.key, allowed));
         let products = products.map(|memory| KnownProduct {
@@ -110,13 +119,62 @@ impl Personalizer {
             usual: rounded(price.mean_ln.exp()),
         });
         Known {
-            preferences: live(&taste, LIVE_TOP, &name),
+            preferences: self.live_of(subject, profile, &rules),
             confidence: rounded(taste.confidence()),
             last_event: Some(profile.at),
             facets: facets.collect(),
             products: products.collect(),
             prices: prices.collect(),
+            recent_events: self.events_told(&known.events, allowed),
         }
+    }
+
+    /// What is known of `subject`, in the plan's shape.
+    pub fn live_preferences(&self, subject: &Subject) -> LivePreferences {
+        let profile = self.store.shoppers.profile(subject.key());
+        self.live_of(subject, &profile.unwrap_or_default(), &self.rules.load())
+    }
+
+    fn live_of(&self, subject: &Subject, profile: &Profile, rules: &Rules) -> LivePreferences {
+        let taste = Taste::at(profile, rules, self.clock.now());
+        let allowed = self.allows_sensitive(subject);
+        let said = self.said_by(subject.key(), rules);
+        let said = said.iter().filter_map(|choice| {
+            Some(ChosenTaste {
+                axis: choice.facet.axis().name(),
+                name: choice.word.clone(),
+                chosen: choice.mark?.name(),
+                affinity: rounded(taste.learned(choice.facet)),
+                at_ms: choice.at.0,
+            })
+        });
+        let mut chosen: Vec<_> = said.collect();
+        chosen.sort_by(|a, b| (a.axis, &a.name).cmp(&(b.axis, &b.name)));
+        let shown = live(&taste, LIVE_TOP, &|facet| self.facet_name(facet, rules, allowed));
+        LivePreferences { chosen, ..shown }
+    }
+
+    /// What a subject has said of single facets, but for what must not be told or have a say. Costs
+    /// one atomic load while nobody has said anything.
+    pub(super) fn said_by(&self, key: SubjectKey, rules: &Rules) -> Vec<Choice> {
+        let Some(said) = self.store.choices.of(key) else { return Vec::new() };
+        let allowed = self.store.consents.of(key).sensitive;
+        let sensitive = |c: &Choice| rules.knowledge.is_sensitive_facet(c.facet.axis(), &c.word);
+        let counts = |c: &&Choice| c.mark.is_some() && (allowed || !sensitive(c));
+        said.iter().filter(counts).cloned().collect()
+    }
+
+    /// The profile that ranks the lists of a subject: what was learned, and what they said themselves.
+    pub(super) fn profile_of(&self, key: SubjectKey, rules: &Rules) -> Option<Arc<Profile>> {
+        let profile = self.store.shoppers.profile(key);
+        let said = self.said_by(key, rules);
+        if said.is_empty() {
+            return profile;
+        }
+        let mut profile = profile.unwrap_or_default();
+        let chosen = said.iter().filter_map(|c| Some(Chosen { facet: c.facet, mark: c.mark? }));
+        Arc::make_mut(&mut profile).chosen = chosen.collect();
+        Some(profile)
     }
 
     /// Lists of `subject` with the names of their products.
@@ -156,22 +214,17 @@ impl Personalizer {
         self.store.catalog.get(key).filter(|facts| allowed || !facts.sensitive)
     }
 
-    fn is_sensitive_facet(&self, facet: FacetKey, rules: &Rules) -> bool {
+    pub(super) fn is_sensitive_facet(&self, facet: FacetKey, rules: &Rules) -> bool {
         let name = self.store.catalog.name(facet);
         name.is_some_and(|name| rules.knowledge.is_sensitive_facet(facet.axis(), &name))
     }
 
     /// A product of which nothing is known tells nothing.
-    fn may_tell(&self, key: ProductKey, allowed: bool) -> bool {
+    pub(super) fn may_tell(&self, key: ProductKey, allowed: bool) -> bool {
         allowed || !self.store.catalog.get(key).is_some_and(|facts| facts.sensitive)
     }
 
-    fn product_name(&self, key: ProductKey) -> Option<String> {
+    pub(super) fn product_name(&self, key: ProductKey) -> Option<String> {
         self.store.catalog.get(key).map(|facts| facts.name.to_string())
     }
-}
-
-/// As the live preferences are.
-fn rounded(number: f32) -> f64 {
-    (f64::from(number) * 1000.0).round() / 1000.0
 }

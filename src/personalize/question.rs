@@ -231,7 +231,7 @@ impl Personalizer {
         question: &Question<'_>,
         rules: &Rules,
     ) -> Option<Arc<Profile>> {
-        let mut profile = search.shopper.and_then(|key| self.store.shoppers.profile(key));
+        let mut profile = search.shopper.and_then(|key| self.profile_of(key, rules));
         let store = &self.settings.store;
         let caps = Caps {
             products: store.products_per_profile_max,

@@ -267,7 +267,10 @@ impl Personalizer {
     ) -> Result<Vec<Ranked<'r, 'a>>, FailOpen> {
         let profile = match pass.moment {
             Some(moment) => moment.profile.clone(),
-            None => search.shopper.and_then(|key| self.store.shoppers.profile(key)),
+            None => search.shopper.and_then(|key| match search.said {
+                true => self.profile_of(key, pass.rules),
+                false => self.store.shoppers.profile(key),
+            }),
         };
         let allowed = self.allows(search);
         let now = self.clock.now();

@@ -74,6 +74,8 @@ pub struct Search {
     treatment: Treatment,
     /// Something is known of the shopper.
     pub(super) known: bool,
+    /// The shopper may have said something of single tastes.
+    pub(super) said: bool,
     /// Somebody looks at the reply.
     heard: bool,
     explained: bool,
@@ -175,6 +177,7 @@ impl Search {
             rewritten_query: None,
             treatment: Treatment::Rank,
             known: true,
+            said: true,
             heard: true,
             explained: false,
             mode: plan.route.mode,
@@ -232,6 +235,7 @@ impl Personalizer {
             rewritten_query: None,
             treatment: Treatment::Pass(FailOpen::Off),
             known: false,
+            said: false,
             heard: identity.voice.silent.is_none(),
             explained: asked.explain,
             mode,
@@ -271,7 +275,9 @@ impl Personalizer {
     fn treat(&self, search: &mut Search, identity: &Identity) -> Treatment {
         let look = Treatment::Look;
         let profile = search.shopper.and_then(|key| self.store.shoppers.head(key));
-        search.known = profile.as_ref().is_some_and(|profile| !profile.is_empty());
+        let marks = search.shopper.map_or(0, |key| self.store.choices.digest(key));
+        search.said = marks != 0;
+        search.known = search.said || profile.as_ref().is_some_and(|profile| !profile.is_empty());
         if search.shopper.is_none() {
             return look(FailOpen::NoSubject);
         }
@@ -293,8 +299,8 @@ impl Personalizer {
         if !search.known && rules.ranking.prior.applies_to == PriorAppliesTo::Known {
             return look(FailOpen::NoEvidence);
         }
-        let version = profile.map_or(0, |profile| profile.version);
-        search.tag = self.tag(search.shopper, version, &rules);
+        let version = u64::from(profile.map_or(0, |profile| profile.version));
+        search.tag = self.tag(search.shopper, version.wrapping_add(marks), &rules);
         Treatment::Rank
     }
 
@@ -353,9 +359,9 @@ impl Personalizer {
         (before < self.settings.limits.in_flight_max).then_some(place)
     }
 
-    fn tag(&self, shopper: Option<SubjectKey>, version: u32, rules: &Rules) -> Tag {
+    fn tag(&self, shopper: Option<SubjectKey>, version: u64, rules: &Rules) -> Tag {
         let shopper = shopper.map_or(0, |key| (key.0 >> 64) as u64 ^ key.0 as u64);
-        let rules = xxh3_64_with_seed(rules.version.as_bytes(), u64::from(version));
+        let rules = xxh3_64_with_seed(rules.version.as_bytes(), version);
         let parts = (u128::from(shopper) << 64) | u128::from(rules);
         Tag(xxh3_64_with_seed(&parts.to_le_bytes(), self.life))
     }

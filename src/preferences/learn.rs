@@ -10,8 +10,10 @@
 //! (`learn/history.rs` holds it over three years). Never stores what is no finite number, never grows
 //! past its [`Caps`]: [`keep`](super::keep) forgets the weakest. `O(facets · log facets)`.
 
+use super::events::Event as Kept;
 use super::keep;
 use crate::rules::{HalfLives, Rules};
+use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::{
     FacetMemory, PriceMemory, ProductMemory, Profile, carried, day, landmark,
@@ -27,6 +29,10 @@ pub const PRICE_WEIGHT_MAX: f32 = 20.0;
 
 /// Evidence below this is rounding left over from a signal that was taken back.
 const EVIDENCE_MIN: f64 = 1.0e-5;
+
+/// What is left of a sum, in parts of what was taken out of it, that may be rounding: some thirty
+/// increments' worth.
+const ROUNDING_MAX: f64 = 2.0e-6;
 
 /// Price levels remembered a profile.
 pub const PRICES_MAX: usize = 64;
@@ -61,7 +67,10 @@ pub fn apply(
     let at = signal.at.seconds_u32();
     move_on(profile, at, &rules.half_life);
     let event = Event { weight, at, landmark: profile.landmark(), half_life: &rules.half_life };
-    learn_product(profile, signal, event);
+    learn_product(profile, signal.product, event);
+    if bought && let Some(memory) = product_mut(profile, signal.product) {
+        memory.bought(day(at), signal.quantity);
+    }
     keep::products(profile, &rules.half_life, caps.products, Some(signal.product));
     if let Some(facts) = facts {
         for facet in &facts.facets {
@@ -71,9 +80,22 @@ pub fn apply(
             learn_price(profile, facts, weight, caps.prices);
         }
     }
-    learn_evidence(profile, signal, event, rules);
+    let weight = rules.signal_weights[signal.kind.index()].abs() * signal.times;
+    learn_evidence(profile, Event { weight, ..event });
     profile.version = profile.version.wrapping_add(1);
     true
+}
+
+/// Takes what was learned of one facet out of the profile; true where there was something.
+pub fn forget_facet(profile: &mut Profile, facet: FacetKey) -> bool {
+    let before = profile.facets.len();
+    profile.facets.retain(|memory| memory.key != facet);
+    profile.prices.retain(|memory| memory.category != facet);
+    let known = profile.facets.len() < before;
+    if known {
+        profile.version = profile.version.wrapping_add(1);
+    }
+    known
 }
 
 /// True for the four kinds of purchase.
@@ -132,20 +154,22 @@ impl Event<'_> {
     }
 }
 
-fn learn_product(profile: &mut Profile, signal: &Signal, event: Event<'_>) {
-    let index = match profile.products.binary_search_by_key(&signal.product, |p| p.key) {
+fn learn_product(profile: &mut Profile, product: ProductKey, event: Event<'_>) {
+    let index = match profile.products.binary_search_by_key(&product, |p| p.key) {
         Ok(index) => index,
         Err(index) => {
-            profile.products.insert(index, ProductMemory::blank(signal.product));
+            profile.products.insert(index, ProductMemory::blank(product));
             index
         }
     };
     let memory = &mut profile.products[index];
     memory.slow = added(memory.slow, event.carried(event.half_life.item_slow_seconds));
     memory.fast = added(memory.fast, event.carried(event.half_life.item_fast_seconds));
-    if is_purchase(signal.kind) && signal.times > 0.0 {
-        memory.bought(day(event.at), signal.quantity);
-    }
+}
+
+fn product_mut(profile: &mut Profile, product: ProductKey) -> Option<&mut ProductMemory> {
+    let index = profile.products.binary_search_by_key(&product, |p| p.key).ok()?;
+    profile.products.get_mut(index)
 }
 
 fn learn_facet(profile: &mut Profile, key: FacetKey, event: Event<'_>, facets_max: usize) {
@@ -184,12 +208,52 @@ fn learn_price(profile: &mut Profile, facts: &ProductFacts, weight: f32, prices_
 }
 
 /// Evidence is the sum of |weight|; a signal that is taken back takes its evidence with it.
-fn learn_evidence(profile: &mut Profile, signal: &Signal, event: Event<'_>, rules: &Rules) {
-    let weight = rules.signal_weights[signal.kind.index()].abs() * signal.times;
+fn learn_evidence(profile: &mut Profile, event: Event<'_>) {
     let half_life = event.half_life.axis_seconds[Axis::Category.index()];
-    let sum = added(profile.evidence, Event { weight, ..event }.carried(half_life));
+    let sum = added(profile.evidence, event.carried(half_life));
     let now = f64::from(sum) * carried(event.landmark, profile.at, half_life);
     profile.evidence = if now.abs() < EVIDENCE_MIN { 0.0 } else { sum };
+}
+
+/// A sum from which nearly all of it was taken is rounding: nothing.
+fn settled(sum: f32, increment: f64) -> f32 {
+    if f64::from(sum.abs()) < increment.abs() * ROUNDING_MAX { 0.0 } else { sum }
+}
+
+/// Moves what one event put into the sums from its weight to another, as if it had been learned with
+/// that. Quantities and price levels stay. What the caps have forgotten since stays forgotten.
+pub(super) fn move_weight(
+    profile: &mut Profile,
+    (event, facets): (&Kept, &[FacetKey]),
+    weight: f32,
+    half_life: &HalfLives,
+    caps: Caps,
+) {
+    let (at, landmark) = (event.at, profile.landmark());
+    let by = |weight: f32| Event { weight: weight * event.times, at, landmark, half_life };
+    let moved = by(weight - event.weight);
+    // A weight of 0 left no trace; any other did.
+    let is_new = event.weight == 0.0;
+    if is_new || profile.product(event.product).is_some() {
+        learn_product(profile, event.product, moved);
+        keep::products(profile, half_life, caps.products, Some(event.product));
+    }
+    if let Some(memory) = product_mut(profile, event.product) {
+        let slow = moved.carried(half_life.item_slow_seconds);
+        let fast = moved.carried(half_life.item_fast_seconds);
+        (memory.slow, memory.fast) = (settled(memory.slow, slow), settled(memory.fast, fast));
+    }
+    for facet in facets {
+        if is_new || profile.facet(*facet).is_some() {
+            learn_facet(profile, *facet, moved, caps.facets);
+        }
+        if let Ok(index) = profile.facets.binary_search_by_key(facet, |f| f.key) {
+            let increment = moved.carried(half_life.axis_seconds[facet.axis().index()]);
+            let memory = &mut profile.facets[index];
+            memory.sum = settled(memory.sum, increment);
+        }
+    }
+    learn_evidence(profile, by(weight.abs() - event.weight.abs()));
 }
 
 #[cfg(test)]
@@ -201,7 +265,6 @@ mod tests {
     use super::*;
     use crate::preferences::testing::{CAPS, facts, rules_for_tests};
     use crate::types::clock::Timestamp;
-    use crate::types::ids::ProductKey;
 
     fn signal(kind: SignalKind, id: &str, at_seconds: i64) -> Signal {
         let product = ProductKey::of(id);

@@ -2,7 +2,8 @@
 //!
 //! In: a taste, and names for facet keys (profiles keep none). Out: categories, attributes and
 //! brands, each a map from name to affinity: the strongest first, rounded to three decimals, without
-//! what is too weak to mean anything. A facet whose name is not known is left out.
+//! what is too weak to mean anything. These are what was learned; a shopper's own word stands beside
+//! them. A facet whose name is not known is left out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,24 @@ pub struct LivePreferences {
     pub attributes: Affinities,
     /// Affinity by brand.
     pub brands: Affinities,
+    /// What the shopper pinned or muted themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<ChosenTaste>,
+}
+
+/// A shopper's own word on one facet, beside what was learned of it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
+pub struct ChosenTaste {
+    /// The facet's axis.
+    pub axis: &'static str,
+    /// Its value.
+    pub name: Arc<str>,
+    /// `pinned` or `muted`.
+    pub chosen: &'static str,
+    /// The learned affinity, which shows again when the choice is taken back.
+    pub affinity: f64,
+    /// When it was said; milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// Names with their affinity in `(-1, 1)`, by falling strength; written as a map.
@@ -52,6 +71,7 @@ pub fn live(
         categories: axis(Axis::Category),
         attributes: axis(Axis::Attribute),
         brands: axis(Axis::Brand),
+        chosen: Vec::new(),
     }
 }
 
@@ -63,7 +83,7 @@ fn strongest(
 ) -> Affinities {
     let on_axis = taste.profile.facets.iter().filter(|facet| facet.key.axis() == axis);
     let mut rows: Vec<_> = on_axis
-        .map(|facet| (facet.key, taste.affinity(facet.key)))
+        .map(|facet| (facet.key, taste.learned(facet.key)))
         .filter(|(_, affinity)| affinity.abs() >= AFFINITY_MIN)
         .filter_map(|(key, affinity)| Some((name(key)?, rounded(affinity))))
         .collect();
@@ -73,7 +93,8 @@ fn strongest(
     Affinities(rows)
 }
 
-fn rounded(affinity: f32) -> f64 {
+/// To three decimals.
+pub fn rounded(affinity: f32) -> f64 {
     (f64::from(affinity) * 1000.0).round() / 1000.0
 }
 

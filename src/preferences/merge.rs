@@ -22,6 +22,7 @@ pub fn merge(a: &Profile, b: &Profile, rules: &Rules, caps: Caps) -> Profile {
         evidence: added(a.evidence, f64::from(b.evidence)),
         at,
         version: a.version.max(b.version).wrapping_add(1),
+        chosen: Vec::new(),
     };
     keep::products(&mut merged, &rules.half_life, caps.products, None);
     keep::facets(&mut merged, &rules.half_life, caps.facets, None);

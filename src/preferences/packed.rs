@@ -108,6 +108,11 @@ fn pack_product(product: &ProductMemory, out: &mut Vec<u8>) {
 
 /// The profile that `bytes` hold. `O(entries)`.
 pub fn unpack(bytes: &[u8]) -> Option<Profile> {
+    unpack_front(bytes).map(|(profile, _)| profile)
+}
+
+/// The same, with the bytes behind it.
+pub fn unpack_front(bytes: &[u8]) -> Option<(Profile, &[u8])> {
     let Head { at, evidence, version } = head(bytes).filter(|head| head.evidence.is_finite())?;
     let mut from = Reader(bytes.get(12..)?);
     let products = from.number()?;
@@ -127,6 +132,7 @@ pub fn unpack(bytes: &[u8]) -> Option<Profile> {
         evidence,
         at,
         version,
+        chosen: Vec::new(),
     };
     for _ in 0..products {
         profile.products.push(from.product()?);
@@ -140,7 +146,7 @@ pub fn unpack(bytes: &[u8]) -> Option<Profile> {
     profile.prices = from.prices(&profile.facets[..axes[Axis::Category.index()]])?;
     let sorted = profile.products.is_sorted_by(|a, b| a.key < b.key)
         && profile.facets.is_sorted_by(|a, b| a.key < b.key);
-    sorted.then_some(profile)
+    sorted.then_some((profile, from.0))
 }
 
 fn put_number(out: &mut Vec<u8>, mut number: usize) {

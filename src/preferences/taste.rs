@@ -9,7 +9,7 @@ use crate::rules::Rules;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey};
-use crate::types::profile::{Profile, carried};
+use crate::types::profile::{Mark, Profile, carried};
 
 /// A distance of this many natural-log units (a factor of four) is as far as a price can be.
 const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
@@ -52,11 +52,31 @@ impl<'a> Taste<'a> {
         self.confidence
     }
 
-    /// Preference for a facet: `s / (|s| + saturation)` of its decayed sum, in `(-1, 1)`; 0 for a
-    /// facet without evidence. `O(log facets)`.
+    /// Preference for a facet, in `[-1, 1]`: the shopper's own word where they gave it, 1 or -1; else
+    /// what was [learned](Self::learned).
     pub fn affinity(&self, facet: FacetKey) -> f32 {
-        let Some(memory) = self.profile.facet(facet) else { return 0.0 };
-        saturated(memory.sum * self.axes[facet.axis().index()], self.saturation)
+        match self.profile.mark(facet) {
+            Some(Mark::Pinned) => 1.0,
+            Some(Mark::Muted) => -1.0,
+            None => self.learned(facet),
+        }
+    }
+
+    /// Learned preference for a facet: `s / (|s| + saturation)` of its decayed sum, in `(-1, 1)`; 0
+    /// for a facet without evidence. `O(log facets)`.
+    pub fn learned(&self, facet: FacetKey) -> f32 {
+        saturated(self.sum(facet), self.saturation)
+    }
+
+    /// What a facet's sum is worth now.
+    pub fn sum(&self, facet: FacetKey) -> f32 {
+        self.profile.facet(facet).map_or(0.0, |memory| memory.sum * self.axes[facet.axis().index()])
+    }
+
+    /// What a product's two sums are worth now, the slow one first.
+    pub fn sums(&self, product: ProductKey) -> (f32, f32) {
+        let memory = self.profile.product(product);
+        memory.map_or((0.0, 0.0), |memory| (memory.slow * self.slow, memory.fast * self.fast))
     }
 
     /// Memory of this very product, in `(-1, 1)`; 0 for a product without history.
@@ -67,10 +87,8 @@ impl<'a> Taste<'a> {
     /// and relevance holds where the decision is close, and a heavy habit cannot drown the list.
     /// `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
-        let Some(memory) = self.profile.product(product) else { return 0.0 };
-        let slow = memory.slow * self.slow;
-        let raw = slow.abs().sqrt().copysign(slow) + memory.fast * self.fast;
-        saturated(raw, 1.0)
+        let (slow, fast) = self.sums(product);
+        saturated(slow.abs().sqrt().copysign(slow) + fast, 1.0)
     }
 
     /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
@@ -98,7 +116,7 @@ impl<'a> Taste<'a> {
 }
 
 /// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.
-fn saturated(sum: f32, k: f32) -> f32 {
+pub(super) fn saturated(sum: f32, k: f32) -> f32 {
     let value = sum / (sum.abs() + k);
     if value.is_finite() { value } else { 0.0 }
 }
@@ -107,7 +125,7 @@ fn saturated(sum: f32, k: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::preferences::testing::rules_for_tests;
-    use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory};
+    use crate::types::profile::{Chosen, FacetMemory, PriceMemory, ProductMemory};
 
     fn profile() -> Profile {
         let memory = |id: &str, slow: f32, fast: f32| ProductMemory {
@@ -133,6 +151,7 @@ mod tests {
             evidence: 3.0,
             at: 0,
             version: 1,
+            chosen: Vec::new(),
         }
     }
 
@@ -143,6 +162,18 @@ mod tests {
         assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "spicy")), -0.5);
         assert_eq!(taste.affinity(FacetKey::of(Axis::Attribute, "sweet")), 0.0);
         assert_eq!(taste.confidence(), 0.75);
+    }
+
+    #[test]
+    fn a_shoppers_own_word_stands_above_what_was_learned_and_not_in_the_place_of_it() {
+        let (mut profile, rules) = (profile(), rules_for_tests());
+        let [spicy, new] = ["spicy", "new"].map(|word| FacetKey::of(Axis::Attribute, word));
+        let said = |facet, mark| Chosen { facet, mark };
+        profile.chosen = vec![said(spicy, Mark::Pinned), said(new, Mark::Muted)];
+        profile.chosen.sort_by_key(|chosen| chosen.facet);
+        let taste = Taste::at(&profile, &rules, Timestamp(0));
+        assert_eq!((taste.affinity(spicy), taste.affinity(new)), (1.0, -1.0));
+        assert_eq!((taste.learned(spicy), taste.learned(new)), (-0.5, 0.0));
     }
 
     #[test]

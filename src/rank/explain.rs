@@ -12,12 +12,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::merchandise::boosts_of;
-use super::score::lift;
+use super::score::{lift, marked_on};
 use super::{Hold, RankRequest, Ranking, window};
 use crate::preferences::taste::Taste;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
-use crate::types::profile::Profile;
+use crate::types::profile::{Mark, Profile};
 use crate::types::reason::{Reason, ReasonKind};
 
 /// Remembered products looked through for the one that a taste comes from.
@@ -87,7 +87,10 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
         let whole = terms.facets[axis.index()];
         if let Some(taste) = taste.as_ref().filter(|_| whole != 0.0) {
             let part = |facet| (Part::Facet(facet), lift(request, taste, facet));
-            let parts: Vec<_> = hit.facts.on_axis(axis).map(part).collect();
+            let marked = marked_on(taste.profile, hit.facts, axis);
+            let counts =
+                |facet: &FacetKey| marked.is_none() || taste.profile.mark(*facet) == marked;
+            let parts: Vec<_> = hit.facts.on_axis(axis).filter(counts).map(part).collect();
             share(whole, &parts, &mut add);
         }
     }
@@ -210,6 +213,15 @@ fn reason_of(
             let name = (names.facet)(facet)?;
             // Of a category path people say the last part.
             let name = name.rsplit('/').next().unwrap_or(&name);
+            match request.profile?.mark(facet) {
+                Some(Mark::Pinned) if liked => {
+                    return Some(Reason::of_facet(ReasonKind::FacetPinned, name));
+                }
+                Some(Mark::Muted) if !liked => {
+                    return Some(Reason::of_facet(ReasonKind::FacetMuted, name));
+                }
+                _ => {}
+            }
             if !liked {
                 let disliked = taste?.affinity(facet) < 0.0;
                 let kind =

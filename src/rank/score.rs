@@ -6,13 +6,16 @@
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
 //! The facet term of an axis is `Σ (affinity(f) − confidence · base(f)) / √n` over the product's `n`
-//! facets on it, cut to `-1..=1`: what is personal, not what everybody buys. Context stays 0 until
+//! facets on it, cut to `-1..=1`: what is personal, not what everybody buys. A hit with
+//! something that the shopper muted stands at the lower end of that axis, and one with something pinned
+//! at the upper end, whatever else it is and whatever others like. Context stays 0 until
 //! the rules speak of time and place. What is not a finite number contributes nothing.
 
 use super::merchandise::Acts;
 use super::{Candidate, Muted, RankRequest, Ranking, window};
 use crate::preferences::taste::Taste;
-use crate::types::product::{Axis, FacetKey};
+use crate::types::product::{Axis, FacetKey, ProductFacts};
+use crate::types::profile::{Mark, Profile};
 
 /// What one hit's score is the sum of; every part carries its weight already.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -139,7 +142,12 @@ impl<'a> Personal<'a> {
         for axis in Axis::ALL {
             let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
             if count > 0 {
-                let cut = (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0);
+                let marked = marked_on(self.taste.profile, hit.facts, axis);
+                let cut = match marked {
+                    Some(Mark::Muted) => -1.0,
+                    Some(Mark::Pinned) => 1.0,
+                    None => (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0),
+                };
                 *sum = finite(cut * self.axis_weights[axis.index()]);
             }
         }
@@ -150,8 +158,23 @@ impl<'a> Personal<'a> {
     }
 }
 
+/// The shopper's own word on what a product is on one axis: less of one thing weighs more than more
+/// of another. One branch where they have said nothing.
+pub(super) fn marked_on(profile: &Profile, facts: &ProductFacts, axis: Axis) -> Option<Mark> {
+    if profile.chosen.is_empty() {
+        return None;
+    }
+    let marks = || facts.on_axis(axis).filter_map(|facet| profile.mark(facet));
+    let muted = marks().find(|mark| *mark == Mark::Muted);
+    muted.or_else(|| marks().next())
+}
+
 /// How much more this shopper likes a facet than is to be expected: `affinity − confidence · base`.
+/// Of what they said themselves nothing is to be expected.
 pub(super) fn lift(request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+    if taste.profile.mark(facet).is_some() {
+        return taste.affinity(facet);
+    }
     finite(taste.affinity(facet) - taste.confidence() * request.population.base_rate(facet))
 }
 

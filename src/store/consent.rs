@@ -7,17 +7,24 @@
 //! is refused, for no choice may push out another. Where the journal cannot be read nobody's choice
 //! is known, so everybody counts as opted out.
 
-mod journal;
-
 use std::collections::HashMap;
 use std::path::Path;
 
 use parking_lot::{Mutex, RwLock};
 
+use super::journal::{Form, Journal};
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
-pub use journal::JOURNAL_FILE;
-use journal::Journal;
+
+/// The journal's name in the data directory.
+pub const JOURNAL_FILE: &str = "consent.journal";
+
+const FORM: Form = Form {
+    file: JOURNAL_FILE,
+    head: "# v1: subject, personalization, sensitive, erased at (ms since 1970), checksum",
+    line_bytes_max: 128,
+    setting: "identity.consent.subjects_max",
+};
 
 /// Days for which an erasure is remembered; events older than 30 days are not accepted.
 pub const ERASED_KEPT_DAYS: i64 = 40;
@@ -96,8 +103,14 @@ impl Consents {
     /// Choices kept under `directory`. Never fails: see [`Consents::is_unreadable`].
     pub fn open(directory: &Path, subjects_max: usize, now: Timestamp) -> Self {
         let mut consents = Self::in_memory(subjects_max);
-        match Journal::open(directory, consents.subjects_max) {
-            Ok((journal, mut subjects)) => {
+        let mut subjects = HashMap::new();
+        let opened = Journal::open(&FORM, directory, consents.subjects_max, |said| {
+            let Some((key, standing)) = read(said) else { return false };
+            subjects.insert(key, standing);
+            true
+        });
+        match opened {
+            Ok(journal) => {
                 subjects.retain(|_, standing| standing.is_needed(now));
                 consents.subjects = RwLock::new(subjects);
                 consents.journal = Mutex::new(Some(journal));
@@ -170,10 +183,33 @@ impl Consents {
         }
         drop(subjects);
         if let Some(journal) = journal.as_mut() {
-            journal.keep(key, standing, || self.subjects.read().clone())?;
+            let all = |(key, standing): (&SubjectKey, &Standing)| written(*key, *standing);
+            journal.keep(&written(key, standing), || {
+                let subjects = self.subjects.read().clone();
+                subjects.iter().map(all).collect()
+            })?;
         }
         Ok(standing)
     }
+}
+
+fn written(key: SubjectKey, standing: Standing) -> String {
+    let Standing { personalization, sensitive, erased_at } = standing;
+    let erased_at = erased_at.map_or_else(|| "-".to_owned(), |at| at.0.to_string());
+    let (personalization, sensitive) = (u8::from(personalization), u8::from(sensitive));
+    format!("{:032x} {personalization} {sensitive} {erased_at}", key.0)
+}
+
+fn read(said: &str) -> Option<(SubjectKey, Standing)> {
+    let mut words = said.split(' ');
+    let key = u128::from_str_radix(words.next()?, 16).ok()?;
+    let mut flag = || words.next().map(|word| word == "1");
+    let (personalization, sensitive) = (flag()?, flag()?);
+    let erased_at = match words.next()? {
+        "-" => None,
+        ms => Some(Timestamp(ms.parse().ok()?)),
+    };
+    Some((SubjectKey(key), Standing { personalization, sensitive, erased_at }))
 }
 
 #[cfg(test)]
@@ -181,6 +217,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::journal;
 
     const ANN: SubjectKey = SubjectKey(7);
     const NOW: Timestamp = Timestamp(1_800_000_000_000);
@@ -249,7 +286,8 @@ mod tests {
         let in_the_way = directory.path().join("state");
         fs::write(&in_the_way, "a file").unwrap();
         let consents = Consents::in_memory(3);
-        *consents.journal.lock() = Some(Journal::open(directory.path(), 3).unwrap().0);
+        *consents.journal.lock() =
+            Some(Journal::open(&FORM, directory.path(), 3, |_| true).unwrap());
         consents.journal.lock().as_mut().unwrap().move_to(&in_the_way);
         let said = consents.set(ANN, NOW, |standing| standing.personalization = false);
         assert!(matches!(said, Err(ConsentError::NotKept(_))), "{said:?}");

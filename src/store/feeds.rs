@@ -26,6 +26,19 @@ pub struct Change {
     pub product: Option<Arc<str>>,
     /// Kinds of signals by their key in the rules, each with its weight.
     pub signals: Vec<(&'static str, f32)>,
+    /// What the shopper said themselves of one facet, where that is the change.
+    pub said: Option<Said>,
+}
+
+/// A shopper's own word on one facet.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The facet's axis.
+    pub axis: &'static str,
+    /// Its value.
+    pub value: Arc<str>,
+    /// `pin`, `mute`, `forget` or `clear`.
+    pub action: &'static str,
 }
 
 /// Who listens.
@@ -109,7 +122,7 @@ mod tests {
     const ADA: SubjectKey = SubjectKey(1);
 
     fn change() -> Change {
-        Change { at: Timestamp(1), product: None, signals: Vec::new() }
+        Change { at: Timestamp(1), product: None, signals: Vec::new(), said: None }
     }
 
     #[tokio::test]

@@ -4,7 +4,8 @@
 //! longer than it takes to unpack, change and pack one profile. The table is sharded; beyond
 //! `profiles_bytes_max` the weakest of a few sampled profiles goes (least evidence left, decayed to
 //! now). Pages and index count; while a snapshot is written, so may pages of one shard that change
-//! meanwhile, twice. Locks are a shard's, held for one step.
+//! meanwhile, twice. Locks are a shard's, held for one step. Each subject's last events stand beside
+//! the profile, within the same cap, and go with it; only who learns or shows them reads them.
 
 mod shard;
 mod slab;
@@ -15,11 +16,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::config;
+use crate::preferences::events::Events;
 use crate::preferences::packed::{self, Head};
 use crate::types::clock::Timestamp;
 use crate::types::ids::SubjectKey;
 use crate::types::profile::Profile;
-use shard::{Part, Shard};
+use shard::{EVENTS, Part, Shard};
 use slab::Slab;
 
 /// Shards of the table: more than cores, so that two rarely meet, and few enough that their last,
@@ -37,6 +39,15 @@ pub struct Shoppers {
 
 /// One shard's profiles as they were at one moment.
 pub struct Frozen(Slab);
+
+/// All that the table has of one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remembered {
+    /// What was learned.
+    pub profile: Profile,
+    /// From what, lately.
+    pub events: Events,
+}
 
 impl Shoppers {
     /// An empty table with the settings' cap.
@@ -81,15 +92,72 @@ impl Shoppers {
         learned
     }
 
-    /// Takes a profile out of the table.
-    pub fn take(&self, key: SubjectKey) -> Option<Arc<Profile>> {
-        let mut bytes = Vec::new();
+    /// Lets `teach` change the profile of `key` and its events, both empty at first.
+    pub fn teach<T>(
+        &self,
+        key: SubjectKey,
+        now: Timestamp,
+        teach: impl FnOnce(&mut Profile, &mut Events) -> T,
+    ) -> T {
         let mut shard = self.shard(key).lock();
+        Self::change(&mut shard, key, now, teach)
+    }
+
+    /// The same for who is known already; `None` for anybody else.
+    pub fn amend<T>(
+        &self,
+        key: SubjectKey,
+        now: Timestamp,
+        amend: impl FnOnce(&mut Profile, &mut Events) -> T,
+    ) -> Option<T> {
+        let mut shard = self.shard(key).lock();
+        shard.head(key)?;
+        Some(Self::change(&mut shard, key, now, amend))
+    }
+
+    fn change<T>(
+        shard: &mut Shard,
+        key: SubjectKey,
+        now: Timestamp,
+        change: impl FnOnce(&mut Profile, &mut Events) -> T,
+    ) -> T {
+        let mut bytes = Vec::new();
         let known = shard.read(key, &mut bytes);
-        known.then(|| {
-            shard.remove(key);
-            packed::unpack(&bytes).map(Arc::new)
-        })?
+        let mut profile = packed::unpack(&bytes).unwrap_or_default();
+        bytes.clear();
+        shard.read_events(key, &mut bytes);
+        let mut events = Events::unpack(&bytes).unwrap_or_default();
+        let changed = change(&mut profile, &mut events);
+        if known || profile != Profile::default() {
+            bytes.clear();
+            packed::pack(&profile, &mut bytes);
+            shard.write(key, &bytes, now);
+            bytes.clear();
+            events.pack(&mut bytes);
+            shard.write_events(key, &bytes, now);
+        }
+        changed
+    }
+
+    /// The profile of `key` and its events.
+    pub fn remembered(&self, key: SubjectKey) -> Option<Remembered> {
+        self.read(key, &self.shard(key).lock())
+    }
+
+    /// Takes a profile out of the table, and its events.
+    pub fn take(&self, key: SubjectKey) -> Option<Remembered> {
+        let mut shard = self.shard(key).lock();
+        let taken = self.read(key, &shard);
+        shard.remove(key);
+        taken
+    }
+
+    fn read(&self, key: SubjectKey, shard: &Shard) -> Option<Remembered> {
+        let mut bytes = Vec::new();
+        let profile = shard.read(key, &mut bytes).then(|| packed::unpack(&bytes))??;
+        bytes.clear();
+        shard.read_events(key, &mut bytes);
+        Some(Remembered { profile, events: Events::unpack(&bytes).unwrap_or_default() })
     }
 
     /// Profiles in memory. `O(shards)`.
@@ -115,12 +183,18 @@ impl Shoppers {
 
     /// Puts back a profile as [`Frozen::for_each`] gave it; false for bytes that are none.
     pub fn restore(&self, key: SubjectKey, bytes: &[u8]) -> bool {
-        let Some(mut profile) = packed::unpack(bytes) else { return false };
+        let Some((mut profile, rest)) = packed::unpack_front(bytes) else { return false };
+        // What a later version put there instead is not for us.
+        let events = Events::unpack(rest).unwrap_or_default();
         profile.version = profile.version.wrapping_add(RESTORED_VERSIONS);
         let mut bytes = Vec::with_capacity(bytes.len());
         packed::pack(&profile, &mut bytes);
         let then = Timestamp::from_seconds(profile.at.into());
-        self.shard(key).lock().write(key, &bytes, then);
+        let mut shard = self.shard(key).lock();
+        shard.write(key, &bytes, then);
+        bytes.clear();
+        events.pack(&mut bytes);
+        shard.write_events(key, &bytes, then);
         true
     }
 
@@ -135,7 +209,13 @@ impl Shoppers {
 }
 
 impl Frozen {
-    /// Every profile with its packed bytes.
+    /// Whose events `stale` says something of, given their packed bytes.
+    pub fn whose_events(&self, stale: impl Fn(&[u8]) -> bool) -> Vec<SubjectKey> {
+        let parts = self.0.iter().filter_map(Part::parse).filter(|part| part.number == EVENTS);
+        parts.filter(|part| stale(part.bytes)).map(|part| part.key).collect()
+    }
+
+    /// Every profile with its packed bytes, and those of its events behind them.
     ///
     /// # Errors
     /// The first that `each` returns.
@@ -154,6 +234,9 @@ impl Frozen {
             while more && let Some(part) = further.get(&(first.key, number)) {
                 whole.extend(part.bytes);
                 (more, number) = (part.more, number + 1);
+            }
+            if let Some(events) = further.get(&(first.key, EVENTS)) {
+                whole.extend(events.bytes);
             }
             each(first.key, &whole)?;
         }

@@ -96,8 +96,10 @@ pub struct Metrics {
     pub profiles: IntGauge,
     /// Products in the catalogue.
     pub products: IntGauge,
-    /// Bytes of the profiles and their index.
+    /// Bytes of the profiles, their last events and their index.
     pub profile_bytes: IntGauge,
+    /// Profiles that followed an edit of signal weights.
+    pub profiles_reweighed: IntCounter,
     /// Files of profiles written or not.
     pub snapshots: IntCounterVec,
     /// When the last one was written.
@@ -166,7 +168,16 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ("leafrank_in_flight_requests", "Requests being served.", &[]),
     ("leafrank_profiles", "Profiles in memory.", &[]),
     ("leafrank_products", "Products in the catalogue.", &[]),
-    ("leafrank_profile_bytes", "Bytes of the profiles in memory, with their index.", &[]),
+    (
+        "leafrank_profile_bytes",
+        "Bytes of the profiles in memory, with their last events and their index.",
+        &[],
+    ),
+    (
+        "leafrank_profiles_reweighed_total",
+        "Profiles whose last events were weighed anew after an edit of signal weights.",
+        &[],
+    ),
     ("leafrank_snapshots_total", "Snapshots of the profiles on disk, by outcome.", &["outcome"]),
     ("leafrank_snapshot_timestamp_seconds", "When the last one was written; 0 = not yet.", &[]),
 ];
@@ -272,6 +283,7 @@ impl Metrics {
             profiles: b.gauge()?,
             products: b.gauge()?,
             profile_bytes: b.gauge()?,
+            profiles_reweighed: b.counter()?,
             snapshots: b.counters()?,
             snapshot_timestamp_seconds: b.gauge()?,
             registry: b.registry,

@@ -97,6 +97,9 @@ pub enum PriceTier {
 }
 
 impl PriceTier {
+    /// All tiers, the cheapest first.
+    pub const ALL: [Self; 3] = [Self::Budget, Self::Standard, Self::Premium];
+
     /// The facet value.
     pub const fn name(self) -> &'static str {
         match self {

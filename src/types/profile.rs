@@ -77,6 +77,37 @@ pub struct Profile {
     pub at: u32,
     /// Counts up with every change: part of a personalised reply's `ETag`.
     pub version: u32,
+    /// What the shopper said themselves of single facets, sorted by facet. Not learned, not packed:
+    /// whoever reads a profile to rank puts it there.
+    pub chosen: Vec<Chosen>,
+}
+
+/// A shopper's own word on one facet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The facet.
+    pub facet: FacetKey,
+    /// What was said.
+    pub mark: Mark,
+}
+
+/// What a shopper may say of a facet that stands until they take it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mark {
+    /// The strongest like, whatever was learned.
+    Pinned,
+    /// The strongest dislike.
+    Muted,
+}
+
+impl Mark {
+    /// The word in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Muted => "muted",
+        }
+    }
 }
 
 impl ProductMemory {
@@ -121,9 +152,18 @@ impl ProductMemory {
 }
 
 impl Profile {
-    /// True when nothing was ever learned: such a shopper gets the upstream's bytes.
+    /// True when nothing was ever learned or said: such a shopper gets the upstream's bytes.
     pub fn is_empty(&self) -> bool {
-        self.evidence <= 0.0
+        self.evidence <= 0.0 && self.chosen.is_empty()
+    }
+
+    /// The shopper's own word on `facet`. `O(log chosen)`, one branch where there is none.
+    pub fn mark(&self, facet: FacetKey) -> Option<Mark> {
+        if self.chosen.is_empty() {
+            return None;
+        }
+        let place = self.chosen.binary_search_by_key(&facet, |chosen| chosen.facet).ok()?;
+        self.chosen.get(place).map(|chosen| chosen.mark)
     }
 
     /// The time as of which all sums stand, seconds since the epoch: midnight (UTC) before the

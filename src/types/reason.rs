@@ -50,6 +50,10 @@ reason_kinds! {
     FacetPassedOver => "facet_passed_over" ["facet"],
     /// Liked less than most people like it.
     FacetUnusual => "facet_unusual" ["facet"],
+    /// The shopper asked for more of it.
+    FacetPinned => "facet_pinned" ["facet"],
+    /// The shopper asked for less of it.
+    FacetMuted => "facet_muted" ["facet"],
     /// Above the shopper's usual price.
     Dearer => "dearer" [],
     /// Below the shopper's usual price.

@@ -49,6 +49,15 @@ const ROWS: &[Row] = &[
     ("GET", "/api/preferences/live?user_id=ada", "", "livePreferences", 200),
     ("GET", "/api/preferences/live", "", "livePreferences", 400),
     ("GET", LONG, "", "livePreferences", 400),
+    ("GET", "/api/users/ada/preferences/live?view=full", "", "livePreferencesOfUser", 200),
+    ("GET", "/api/preferences/live?user_id=ada&view=full", "", "livePreferences", 200),
+    ("GET", "/api/preferences/live?user_id=ada&view=all", "", "livePreferences", 400),
+    ("PUT", "/api/users/ada/preferences/facets/attribute/Spicy", MUTE, "sayTaste", 200),
+    ("GET", "/api/users/ada/preferences/live", "", "livePreferencesOfUser", 200),
+    ("PUT", "/api/users/ada/preferences/facets/attribute/halal", MUTE, "sayTaste", 403),
+    ("PUT", "/api/users/ada/preferences/facets/flavour/spicy", MUTE, "sayTaste", 400),
+    ("PUT", "/api/users/ada/preferences/facets/brand/x", r#"{"action":"love"}"#, "sayTaste", 400),
+    ("DELETE", "/api/users/ada/preferences/facets/attribute/spicy", "", "clearTaste", 200),
     ("POST", "/api/search/personalized", SEARCH, "searchPersonalized", 200),
     ("POST", "/api/search/personalized", r#"{"query":"gone"}"#, "searchPersonalized", 502),
     ("POST", "/api/search/personalized", r#"{"query":"wrong"}"#, "searchPersonalized", 422),
@@ -73,6 +82,7 @@ const STRANGERS: &[Row] = &[
     ("GET", "/api/preferences/live?user_id=ada", "", "livePreferences", 401),
     ("POST", "/api/search/personalized", SEARCH, "searchPersonalized", 401),
     ("GET", "/api/live?user_id=ada", "", "live", 401),
+    ("PUT", "/api/users/ada/preferences/facets/attribute/spicy", MUTE, "sayTaste", 401),
     ("GET", "/api/users/ada", "", "exportUser", 401),
     ("DELETE", "/api/users/ada", "", "eraseUser", 401),
     ("PUT", "/api/users/ada/consent", r#"{"sensitive":true}"#, "chooseConsent", 401),
@@ -111,6 +121,7 @@ const UBI_USER: &str = r#"{"action_name":"click","user_id":"ada",
 const BULK: &str = "{\"index\":{\"_index\":\"ubi_events\"}}\n{\"action_name\":\"click\"}\n\
                     {\"create\":{\"_index\":\"ubi_queries\",\"_id\":\"q\"}}\n{}\n";
 const SEARCH: &str = r#"{"query":"milk","user_id":"ada","limit":5.0}"#;
+const MUTE: &str = r#"{"action":"mute"}"#;
 const JOINS: &str =
     r#"{"searches":[{"trace":"0af7651916cd43dd8448eb211c80319c","user_id":"ada"}]}"#;
 

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const STRICT: &str = "mode: \"on\"\npresets: [leafloaf, demo]\n\
                       identity: {trust_claimed_ids: false}\n\
                       trust: {api_token_file: api.tokens, admin_token_file: api.tokens}\n\
-                      limits: {rank_us: 1000000, hold_ms: 10000}";
+                      limits: {rank_us: 1000000, hold_ms: 10000}\n\
+                      store: {choices_per_user_max: 1024}";
 
 async fn sidecar() -> Sidecar {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

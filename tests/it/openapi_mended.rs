@@ -51,6 +51,7 @@ async fn a_name_or_a_query_string_that_cannot_be_read_is_told_in_our_own_form() 
         ("GET", "/api/users/%FF", "", 400, "bad_user_id"),
         ("GET", "/api/preferences/live?user_id=a&user_id=b", "", 400, "malformed_query"),
         ("GET", "/api/live?user_id=a&user_id=b", "", 400, "malformed_query"),
+        ("GET", "/api/users/u/preferences/live?view=full&view=full", "", 400, "malformed_query"),
         ("PUT", "/ubi_events/_doc/%FF", "{}", 400, "bad_event_id"),
         ("POST", "/api/interactions/track?debug=perhaps", "{}", 400, "bad_debug"),
     ])

@@ -6,7 +6,9 @@
 //!
 //! In: a subject's key and bytes. Out: the same bytes. What is longer than a record stands in several;
 //! the index knows each by 48 bits of the key, and each record tells whose it is: two subjects that
-//! meet in those bits push each other out and never read each other. Evicts whole profiles.
+//! meet in those bits push each other out and never read each other. A subject's last events stand in
+//! a record of their own, so that reading a profile does not touch them; they go with it. Evicts whole
+//! profiles.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -22,6 +24,8 @@ use crate::types::profile::{decayed, landmark};
 const HEAD: usize = 20;
 /// In the length: a further part follows.
 const MORE: u16 = 1 << 15;
+/// The part that holds a subject's events; a profile has fewer.
+pub(super) const EVENTS: u16 = u16::MAX;
 /// Profiles looked at to find one to forget.
 const SAMPLE: usize = 8;
 /// Half-life by which the worth of a profile's evidence is judged when one must go: 60 days.
@@ -83,6 +87,12 @@ fn digest(key: SubjectKey, number: u16) -> Digest {
     Digest([bits as u16, (bits >> 16) as u16, (bits >> 32) as u16])
 }
 
+fn write_head(record: &mut [u8; RECORD_MAX], key: SubjectKey, number: u16, length: u16) {
+    record[..16].copy_from_slice(&key.0.to_le_bytes());
+    record[16..18].copy_from_slice(&number.to_le_bytes());
+    record[18..HEAD].copy_from_slice(&length.to_le_bytes());
+}
+
 /// Bytes of an index with room for so many: as many places as the next power of two above 8/7 of it.
 fn index_bytes(capacity: usize) -> usize {
     let places = if capacity == 0 { 0 } else { (capacity * 8 / 7).next_power_of_two() };
@@ -138,6 +148,13 @@ impl Shard {
         false
     }
 
+    /// Appends the events of `key` to `out`.
+    pub(super) fn read_events(&self, key: SubjectKey, out: &mut Vec<u8>) {
+        if let Some((_, part)) = self.find(key, EVENTS) {
+            out.extend(part.bytes);
+        }
+    }
+
     /// What stands first in the profile of `key`.
     pub(super) fn head(&self, key: SubjectKey) -> Option<Head> {
         let (_, first) = self.find(key, 0)?;
@@ -154,9 +171,7 @@ impl Shard {
             let length = piece(HEAD + rest.len()) - HEAD;
             let (now_put, later) = rest.split_at(length);
             let more = if later.is_empty() { 0 } else { MORE };
-            record[..16].copy_from_slice(&key.0.to_le_bytes());
-            record[16..18].copy_from_slice(&number.to_le_bytes());
-            record[18..HEAD].copy_from_slice(&(length as u16 | more).to_le_bytes());
+            write_head(&mut record, key, number, length as u16 | more);
             record[HEAD..HEAD + length].copy_from_slice(now_put);
             self.put(key, number, &record[..HEAD + length], now);
             rest = later;
@@ -169,10 +184,29 @@ impl Shard {
         self.remove_from(key, number);
     }
 
+    /// Puts the events of `key` in the place of those that were there. For who has a profile.
+    pub(super) fn write_events(&mut self, key: SubjectKey, bytes: &[u8], now: Timestamp) {
+        let length = bytes.len().min(RECORD_MAX - HEAD);
+        if length == 0 {
+            return self.remove_events(key);
+        }
+        let mut record = [0; RECORD_MAX];
+        write_head(&mut record, key, EVENTS, length as u16);
+        record[HEAD..HEAD + length].copy_from_slice(&bytes[..length]);
+        self.put(key, EVENTS, &record[..HEAD + length], now);
+    }
+
     /// Forgets `key`.
     pub(super) fn remove(&mut self, key: SubjectKey) {
         self.changes += 1;
         self.remove_from(key, 0);
+        self.remove_events(key);
+    }
+
+    fn remove_events(&mut self, key: SubjectKey) {
+        if let Some((handle, _)) = self.find(key, EVENTS) {
+            self.remove_record(digest(key, EVENTS), handle, EVENTS);
+        }
     }
 
     fn put(&mut self, key: SubjectKey, number: u16, record: &[u8], now: Timestamp) {

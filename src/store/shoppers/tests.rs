@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::preferences::events::Shelf;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey};
 use crate::types::profile::{FacetMemory, ProductMemory};
+use crate::types::signal::{Signal, SignalKind};
 
 fn table(profiles_bytes_max: u64) -> Shoppers {
     Shoppers::new(&config::Store { profiles_bytes_max, ..crate::store::testing::settings() })
@@ -127,6 +129,73 @@ fn a_restored_profile_has_a_version_that_no_reply_named() {
     assert!(!table.restore(SubjectKey(2), &bytes[..20]));
 }
 
+fn note(events: &mut Events, at: i64) {
+    let (kind, product) = (SignalKind::ClickProduct, ProductKey(7));
+    let at = Timestamp::from_seconds(at);
+    let signal = Signal { kind, product, at, times: 1.0, quantity: 1 };
+    events.note(&signal, 0.2, Shelf::default(), 32);
+}
+
+#[test]
+fn events_stand_beside_the_profile_and_go_with_it() {
+    let table = table(1 << 24);
+    let (known, stranger) = (SubjectKey(1), SubjectKey(2 << 64));
+    table.learn(known, Timestamp(0), |empty| *empty = profile(3, 3));
+    let alone = table.bytes();
+    table.teach(known, Timestamp(0), |_, events| (0..40).for_each(|at| note(events, at)));
+    assert!(table.bytes() > alone, "they count");
+    assert_eq!(table.profiles(), 1);
+    let remembered = table.remembered(known).unwrap();
+    assert_eq!((remembered.events.len(), remembered.profile), (32, profile(3, 3)));
+    table.learn(known, Timestamp(0), |profile| profile.version += 1);
+    assert_eq!(table.remembered(known).unwrap().events.len(), 32, "a change leaves them alone");
+    let mut frozen = Vec::new();
+    for shard in table.freeze() {
+        shard.for_each(|_, bytes| Ok::<_, ()>(frozen.extend(bytes))).unwrap();
+    }
+    assert!(table.restore(SubjectKey(3), &frozen));
+    assert_eq!(table.remembered(SubjectKey(3)).unwrap().events, remembered.events);
+    assert_eq!(table.amend(stranger, Timestamp(0), |_, _| ()), None);
+    assert_eq!(table.take(known).map(|taken| taken.events), Some(remembered.events));
+    assert!(table.remembered(known).is_none());
+    table.learn(known, Timestamp(0), |empty| *empty = profile(3, 3));
+    assert!(table.remembered(known).unwrap().events.is_empty(), "they went with it");
+}
+
+#[test]
+fn a_light_profile_with_all_its_events_takes_what_the_documents_say() {
+    let table = table(1 << 30);
+    let fill = |events_of_each: i64| {
+        for number in 0..20_000_u128 {
+            let key = SubjectKey((number << 64) | (number * 0x9e37_79b9_7f4a_7c15));
+            table.teach(key, Timestamp(0), |profile, events| {
+                *profile = self::profile(16, 24);
+                (0..events_of_each).for_each(|at| note(events, at));
+            });
+        }
+        table.bytes() / 20_000
+    };
+    let (alone, with_events) = (fill(0), fill(32));
+    println!("{alone} B alone, {with_events} B with 32 events");
+    assert!(with_events - alone <= 850, "{alone} {with_events}");
+}
+
+#[test]
+fn events_count_towards_the_cap() {
+    let cap = 16 * 64 * 1024;
+    let table = table(cap);
+    for number in 0..3_000_u128 {
+        let key = SubjectKey((number << 64) | (number + 7));
+        table.teach(key, Timestamp(0), |profile, events| {
+            *profile = self::profile(2, 2);
+            (0..32).for_each(|at| note(events, at));
+        });
+        assert_eq!(table.remembered(key).map(|known| known.events.len()), Some(32));
+        assert!(table.bytes() as u64 <= cap, "{} bytes", table.bytes());
+    }
+    assert!((100..2_000).contains(&table.profiles()), "{}", table.profiles());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
@@ -139,7 +208,7 @@ proptest! {
             match step {
                 0 => {
                     let (taken, expected) = (table.take(key), model.remove(&key));
-                    prop_assert_eq!(taken.as_deref(), expected.as_ref());
+                    prop_assert_eq!(taken.map(|taken| taken.profile), expected);
                 }
                 _ => {
                     let new = profile(products, facets);

@@ -6,6 +6,7 @@ know is taken and says nothing, and no schema knows what time it is.
 """
 
 import json
+from urllib.parse import unquote
 
 import schemathesis
 
@@ -41,7 +42,7 @@ def map_path_parameters(context, path_parameters):
 
 
 def is_name(user):
-    return isinstance(user, str) and user.isalnum() and len(user) <= 256
+    return isinstance(user, str) and user.isprintable() and user.strip() and len(user) <= 64
 
 
 @schemathesis.hook
@@ -104,9 +105,12 @@ def beyond_schemas(case, answer):
 
 
 def is_long(value):
-    """256 letters may be more bytes than that."""
+    """64 letters, or 256, may be more bytes than that."""
     if isinstance(value, dict):
         return any(map(is_long, value.values()))
     if isinstance(value, list):
         return any(map(is_long, value))
-    return isinstance(value, str) and len(value.encode("utf-8", "replace")) > 256 > len(value) / 4
+    if not isinstance(value, str):
+        return False
+    text = unquote(value)
+    return len(text.encode("utf-8", "replace")) > max(64, len(text))
