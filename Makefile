@@ -1,8 +1,8 @@
 # Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
 
-.PHONY: demo test lint fmt bench release load count fuzz readme needs
+.PHONY: demo test lint fmt bench release load count fuzz soak readme needs
 
-demo: needs ## a small shop, the sidecar in front of it, two stories; ONCE=1 ends after them
+demo: needs ## a small shop, the sidecar in front of it, three stories; ONCE=1 ends after them
 	cargo run --locked -- demo $(if $(ONCE),--once)
 
 test: needs ## everything: units, stories over real sockets, fuzz targets for 5 s each, doc tests
@@ -38,6 +38,9 @@ count: needs ## instructions of the sidecar's own for one request, counted by va
 
 fuzz: needs ## the fuzz targets for a minute each; FUZZ_SECONDS=600 for longer
 	LEAFRANK_FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) cargo test --locked --test fuzz
+
+soak: needs ## an hour of many shoppers against the real process: memory stays flat; SOAK_SECONDS=600 for shorter
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) cargo test --locked --release --test it -- --ignored --exact --nocapture soak::an_hour_over_loopback_leaves_memory_flat
 
 readme: needs ## puts the demo's output of today into README.md
 	.ci/readme

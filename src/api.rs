@@ -9,8 +9,7 @@
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `GET`, `DELETE /api/users/{id}`, `PUT …/consent` | all that is known; forgets it; what may be |
-//! | `POST /api/joins` | searches at another sidecar, in front of the shop |
-//! | `GET /openapi.json` | all of this in the words of OpenAPI |
+//! | `POST /api/joins`, `GET /openapi.json` | searches at another sidecar; all of this for programs |
 //!
 //! Served on a port of its own; the data port answers one of these only where the settings list it.
 //! Who may ask about a user, `border` says. Never cached; pages of any origin may call.

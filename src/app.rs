@@ -125,9 +125,6 @@ impl Sidecar {
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let lifecycle = Arc::<Lifecycle>::default();
         let store = Arc::new(store(&settings, &metrics, clock.as_ref()));
-        let keep = Keep::restored(&settings, &store, (&metrics, &clock));
-        // After what was read back: an erased user does not return with it.
-        store.keep_to_choices();
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
         let personalizer = Arc::new(Personalizer::new(
@@ -138,8 +135,11 @@ impl Sidecar {
             clock.clone(),
         ));
         let (taught, counts) = (rules.clone(), metrics.clone());
-        let observer = Observer::new(&settings, store, taught, counts, clock.clone());
+        let observer = Observer::new(&settings, store.clone(), taught, counts, clock.clone());
         let observer = Arc::new(observer);
+        let keep = Keep::restored(&settings, (&store, &observer), (&metrics, &clock));
+        // After what was read back: an erased user does not return with it.
+        store.keep_to_choices();
         let reweigh = Reweigh::new(rules.clone(), observer.clone());
         let border = Arc::new(Border::new(settings.clone(), metrics.clone(), clock.clone())?);
         let watch = watch(&settings, metrics.clone());

@@ -9,6 +9,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod operator;
+mod replay;
 mod serve;
 mod status;
 mod tap;
@@ -50,7 +51,9 @@ enum Command {
     Status(status::Status),
     /// Live searches, before and after.
     Tap(tap::Tap),
-    /// See it work: a small shop, the sidecar in front of it, two stories, one command.
+    /// How good our order would have been on a recorded log, and what other rules would change.
+    Replay(replay::Replay),
+    /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// Print the JSON Schema of a file, for editors, or a document of the API, for clients.
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
+        Command::Replay(replay) => replay.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Schema { of } => {

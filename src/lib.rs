@@ -28,10 +28,11 @@ pub mod demo;
 pub mod proxy;
 pub mod serve;
 
-// floor 5: who is believed, the read path, the write path
+// floor 5: who is believed, the read path, the write path, and a log through both (pure)
 pub mod border;
 pub mod observe;
 pub mod personalize;
+pub mod replay;
 
 // floor 4: engines (pure), and what holds
 pub mod rank;

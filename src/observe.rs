@@ -14,6 +14,7 @@ mod events;
 mod reports;
 mod standing;
 mod tastes;
+mod visits;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -23,14 +24,15 @@ use std::time::Duration;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use prometheus::IntCounter;
-use quick_cache::sync::Cache;
 
-use crowd::{Actor, Known};
+use crowd::Actor;
 pub use events::Event;
 use events::{EventPlan, Plan};
 pub use reports::{Act, Fate, Outcome, Rehearsal, Report, Said};
 pub use standing::Choice;
 pub use tastes::{Action, Refused, Word};
+pub use visits::kept;
+use visits::{Visit, Visits};
 
 use crate::config::{RouteKind, Settings};
 use crate::identity::Identity;
@@ -38,11 +40,9 @@ use crate::preferences::learn::{Caps, PRICES_MAX};
 use crate::preferences::merge::merge;
 use crate::reload::RulesTable;
 use crate::rules::Rules;
-use crate::signals::cart::Cart;
-use crate::signals::conduct::Conduct;
+use crate::signals::crowd::Known;
 use crate::signals::dwell::{self, LastView};
-use crate::signals::unbought::Unbought;
-use crate::signals::{Dedupe, Derived, RecentLists, Shopper, ShownList, Source, Told, derive};
+use crate::signals::{Dedupe, Derived, Shopper, ShownList, Source, derive};
 use crate::signals::{contrast, visitor};
 use crate::store::Store;
 use crate::store::feeds::Change;
@@ -98,19 +98,6 @@ impl Clicks {
 /// The name of our own API beside the routes of the settings.
 const TRACK_ROUTE: &str = "track_api";
 
-type Visits = Cache<SubjectKey, Arc<Mutex<Visit>>>;
-
-/// What a shopper did last.
-#[derive(Default)]
-struct Visit {
-    recent: RecentLists,
-    view: Option<LastView>,
-    told: Told,
-    unbought: Unbought,
-    cart: Cart,
-    conduct: Conduct,
-}
-
 impl Observer {
     /// Compiles the settings' event routes.
     pub fn new(
@@ -133,7 +120,7 @@ impl Observer {
         });
         let (join, doubles_max) = (settings.limits.track.join, settings.store.doubles_max);
         let doubles = || Mutex::new(Dedupe::new(doubles_max.div_ceil(DOUBLES_PARTS), join));
-        let visits = Arc::new(Visits::new(settings.store.recent_max.max(1)));
+        let visits = Arc::new(Visits::new(settings.store.recent_max));
         let forgotten = visits.clone();
         store.on_forget(move |key| drop(forgotten.remove(&key)));
         Self {
@@ -397,7 +384,7 @@ impl Observer {
     /// Joins what a visit without a name taught with the user's own past: added, once, for it is
     /// taken from the visit.
     fn join(&self, session: SubjectKey, user: SubjectKey) {
-        if let Some((_, visit)) = self.visits.remove(&session) {
+        if let Some(visit) = self.visits.remove(&session) {
             let Visit { recent, view, unbought, cart, .. } = std::mem::take(&mut *visit.lock());
             let own = self.visit(user);
             let mut own = own.lock();
@@ -424,12 +411,7 @@ impl Observer {
     }
 
     fn visit(&self, shopper: SubjectKey) -> Arc<Mutex<Visit>> {
-        if let Some(visit) = self.visits.get(&shopper) {
-            return visit;
-        }
-        let visit = Arc::<Mutex<Visit>>::default();
-        self.visits.insert(shopper, visit.clone());
-        visit
+        self.visits.open(shopper)
     }
 
     fn doubles(&self, shopper: SubjectKey) -> &Mutex<Dedupe> {

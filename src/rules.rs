@@ -6,7 +6,9 @@
 
 mod compile;
 pub mod daypart;
+pub mod facts;
 pub mod knowledge;
+pub mod merchandising;
 mod schema;
 mod schema_merchandising;
 
@@ -19,6 +21,7 @@ use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
 use crate::types::signal::SignalKind;
 use daypart::Daypart;
+use merchandising::Merchandising;
 
 /// A rules table as the engine uses it.
 #[derive(Clone, Debug)]
@@ -42,7 +45,7 @@ pub struct Rules {
     /// How far one shopper's acts may change other shoppers' lists.
     pub crowd: Crowd,
     /// Boosts, burials, pins, hides and demotions, in file order.
-    pub merchandising: Vec<MerchandisingRule>,
+    pub merchandising: Merchandising,
     /// Where the shop's clock stands.
     pub time_zone: jiff::tz::TimeZone,
     /// What we know about groceries.
@@ -52,9 +55,7 @@ pub struct Rules {
 impl Rules {
     /// The part of the day, on the shop's clock; `None` where no rule asks for it.
     pub fn daypart(&self, now: Timestamp) -> Option<Daypart> {
-        let mut rules = self.merchandising.iter();
-        let asked = rules.any(|rule| !rule.when.dayparts.is_empty());
-        asked.then(|| Daypart::at(now, &self.time_zone))
+        self.merchandising.asks_daypart().then(|| Daypart::at(now, &self.time_zone))
     }
 }
 

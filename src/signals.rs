@@ -7,7 +7,7 @@
 //! - [`recent`] remembers a subject's last lists, [`cart`] and [`unbought`] its products; [`dwell`]
 //!   turns "the next request came so much later" into time on a product.
 //! - [`dedupe`] drops doubles, [`told`] what a visit reports itself and traffic shows as well.
-//! - [`derive`] is the one place that knows what each act means, [`contrast`] on what of a product.
+//! - [`derive`] knows what each act means, [`contrast`] on what of a product, [`crowd`] for whom else.
 //!
 //! Live traffic and a replayed log run this same code; it reads no clock and is bounded everywhere.
 //!
@@ -17,6 +17,7 @@
 pub mod cart;
 pub mod conduct;
 pub mod contrast;
+pub mod crowd;
 pub mod dedupe;
 pub mod derive;
 pub mod dwell;

@@ -4,6 +4,7 @@
 //! pure wing lives here: [`clock::SystemClock`] is the only code that reads the time.
 
 pub mod budget;
+pub mod bytes;
 pub mod clock;
 pub mod ids;
 pub mod interaction;

@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::config::Settings;
+use crate::observe::{self, Observer};
 use crate::store::Store;
 use crate::store::snapshot::{Found, SET_ASIDE_FILE, Snapshots};
 use crate::telemetry::metrics::Metrics;
@@ -35,13 +36,13 @@ impl Keep {
     /// Takes in what was kept, where the settings say that anything is.
     pub(super) fn restored(
         settings: &Settings,
-        store: &Arc<Store>,
+        (store, observer): (&Arc<Store>, &Arc<Observer>),
         (metrics, clock): (&Arc<Metrics>, &Arc<dyn Clock>),
     ) -> Option<Self> {
         let every = settings.store.snapshot?;
         let (data_dir, store) = (&settings.data_dir, store.clone());
         let (metrics, clock) = (metrics.clone(), clock.clone());
-        let snapshots = Snapshots::new(data_dir, store.clone());
+        let snapshots = Snapshots::new(data_dir, store.clone()).with(observe::kept(observer));
         let started_us = clock.monotonic_us();
         match snapshots.restore() {
             Found::Nothing => tracing::info!("no profiles are kept in data_dir yet"),

@@ -1,4 +1,4 @@
-//! `leafrank demo`: a small shop, the sidecar in front of it, two stories, in one process.
+//! `leafrank demo`: a small shop, the sidecar in front of it, three stories, in one process.
 //!
 //! Needs nothing else: no server, no account, no file. Plays the stories over real sockets, prints
 //! each as a table, then keeps serving until it is stopped.
@@ -52,7 +52,7 @@ pub(super) struct Places {
 
 impl Demo {
     pub(super) fn run(self) -> ExitCode {
-        log::start(Some("warn"));
+        log::start(Some("error"));
         let catalog = match &self.catalog {
             None => Catalog::ours(),
             Some(directory) => match Catalog::from_dir(directory) {

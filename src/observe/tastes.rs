@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use super::Observer;
-use super::crowd::Known;
 use crate::preferences::events::{Events, Shelf};
 use crate::preferences::learn;
 use crate::preferences::reweigh::{Reweighed, Scales, Unknown, reweigh};
 use crate::rules::{HalfLives, Rules};
+use crate::signals::crowd::Known;
 use crate::store::choices::{Choice, ChoiceError};
 use crate::store::feeds::{Change, Said};
 use crate::types::ids::{Subject, SubjectKey, UserId};

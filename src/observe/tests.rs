@@ -40,28 +40,32 @@ routes:
       subscription: ['body:/weekly']
 ";
 
-struct Shop {
+pub(super) struct Shop {
     settings: Settings,
-    observer: Observer,
+    pub(super) observer: Arc<Observer>,
     metrics: Arc<Metrics>,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
     lists: std::cell::Cell<u64>,
 }
 
 impl Shop {
-    fn open() -> Self {
+    pub(super) fn open() -> Self {
+        Self::open_at(Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000))))
+    }
+
+    pub(super) fn open_at(clock: Arc<ManualClock>) -> Self {
         let environment = BTreeMap::new();
         let text = SettingsText { file: None, text: ROUTES, environment: &environment, flags: &[] };
         let settings = Settings::parse(&text).unwrap();
         let store = Arc::new(Store::new(&settings.store));
         let rules = RulesTable::fixed(Rules::shipped());
         let metrics = Arc::new(Metrics::new().unwrap());
-        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let observer = Observer::new(&settings, store, rules, metrics.clone(), clock.clone());
+        let observer = Arc::new(observer);
         Self { settings, observer, metrics, clock, lists: std::cell::Cell::new(0) }
     }
 
-    fn shows(&self, user: &str, skus: &[&str]) {
+    pub(super) fn shows(&self, user: &str, skus: &[&str]) {
         self.lists.set(self.lists.get() + 1);
         let keys = skus.iter().map(|sku| ProductKey::of(sku));
         let list = ShownList::new(self.clock.now(), QueryId(self.lists.get()), true, keys);
@@ -69,7 +73,7 @@ impl Shop {
     }
 
     /// One request of `user`, which the shop takes.
-    fn hears(&self, user: &str, (method, path): (Method, &str), body: &str) {
+    pub(super) fn hears(&self, user: &str, (method, path): (Method, &str), body: &str) {
         let identity = identity(user);
         self.observer.arrived(&identity);
         let matched = route::classify(&self.settings.routes, &method, path).unwrap();
@@ -82,15 +86,15 @@ impl Shop {
         }
     }
 
-    fn opens(&self, user: &str, sku: &str) {
+    pub(super) fn opens(&self, user: &str, sku: &str) {
         self.hears(user, (Method::GET, &format!("/p/{sku}")), "");
     }
 
-    fn passes(&self, seconds: u64) {
+    pub(super) fn passes(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    fn signals(&self, kind: SignalKind) -> u64 {
+    pub(super) fn signals(&self, kind: SignalKind) -> u64 {
         self.metrics.signals.with_label_values(&[kind.path()]).get()
     }
 
@@ -184,7 +188,7 @@ fn a_visit_that_logs_in_brings_its_events_with_it() {
     assert!(shop.observer.store.shoppers.remembered(visit.subject().unwrap().key()).is_none());
 }
 
-fn identity(user: &str) -> Identity {
+pub(super) fn identity(user: &str) -> Identity {
     Identity { user: UserId::parse(user), ..Identity::default() }
 }
 

@@ -148,6 +148,11 @@ impl Population {
         }
     }
 
+    /// The same for lists in no order: every position is looked at alike.
+    pub fn without_positions(self) -> Self {
+        Self { propensities: Propensities::even(), ..self }
+    }
+
     /// From now on everything moves at this pace; to be called with the time before counting. What
     /// another smoothing makes of the counts is told at once. `O(1)`.
     pub fn keep_pace(&mut self, pace: Pace, now: Timestamp) {

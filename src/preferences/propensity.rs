@@ -29,6 +29,8 @@ pub struct Propensities {
     clicked: [f64; POSITIONS_MAX],
     table: [f32; POSITIONS_MAX],
     lists_since_refresh: u32,
+    /// Every position is looked at alike, whatever is counted.
+    even: bool,
 }
 
 impl Default for Propensities {
@@ -38,11 +40,16 @@ impl Default for Propensities {
             *value = discount(position) as f32;
         }
         let (shown, clicked) = ([0.0; POSITIONS_MAX], [0.0; POSITIONS_MAX]);
-        Self { shown, clicked, table, lists_since_refresh: 0 }
+        Self { shown, clicked, table, lists_since_refresh: 0, even: false }
     }
 }
 
 impl Propensities {
+    /// Every position is looked at alike: for lists in no order.
+    pub fn even() -> Self {
+        Self { table: [1.0; POSITIONS_MAX], even: true, ..Self::default() }
+    }
+
     /// The propensity of a 0-based position, in `(0, 1]`.
     pub fn at(&self, position: usize) -> f32 {
         self.table[position.min(POSITIONS_MAX - 1)]
@@ -96,7 +103,7 @@ impl Propensities {
         }
         let expected: f64 = (0..POSITIONS_MAX).map(|p| self.shown[p] * discount(p)).sum();
         let rate = self.clicked.iter().sum::<f64>() / expected;
-        if !rate.is_finite() || rate <= 0.0 {
+        if !rate.is_finite() || rate <= 0.0 || self.even {
             return;
         }
         let smoothed = |p: usize| {
@@ -140,6 +147,15 @@ mod tests {
         }
         assert!(propensities.at(1) < before / 2.0, "{} {before}", propensities.at(1));
         assert_eq!(propensities.at(0), 1.0);
+    }
+
+    #[test]
+    fn where_every_position_is_looked_at_alike_no_traffic_changes_that() {
+        let mut propensities = Propensities::even();
+        (0..1_000).for_each(|_| propensities.record_list(10));
+        (0..1_000).for_each(|_| propensities.record_click(0));
+        propensities.refresh();
+        assert!((0..80).all(|position| propensities.at(position) == 1.0));
     }
 
     proptest! {

@@ -68,7 +68,7 @@ pub(crate) fn rules_for_tests() -> Rules {
             views_per_minute_max: 60,
             bot_agents: vec!["bot".into(), "spider".into()],
         },
-        merchandising: Vec::new(),
+        merchandising: Default::default(),
         time_zone: jiff::tz::TimeZone::UTC,
         knowledge: crate::rules::knowledge::Knowledge::shipped(),
     }

@@ -97,7 +97,7 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
     add(Part::Price, terms.price);
     add(Part::Prior, terms.prior);
     add(Part::Context, terms.context);
-    let boosts = boosts_of(request, taste.as_ref(), hit.facts);
+    let boosts = boosts_of(request, taste.as_ref(), hit);
     let boosts: Vec<_> = boosts.map(|(rule, by)| (Part::Rule(rule), by)).collect();
     share(terms.merchandising, &boosts, &mut add);
     parts

@@ -3,12 +3,13 @@
 //! In: the rules in file order, the query, the time, the shopper's taste. Out: boosts and burials to
 //! be added to scores, pins, demotions, hides. Deciding what comes of them is `guard`'s job, so that
 //! precedence stands in one place. Where rules of one kind meet at a hit, boosts add up and else the
-//! first in the file wins. Cost: `O(rules · hits · facets)` for the rules that apply.
+//! first in the file wins. Cost: that of the rules' index, and `O(hits · facets)` a rule that applies.
 
-use super::{RankRequest, window};
+use super::{Candidate, RankRequest, window};
 use crate::preferences::taste::Taste;
+use crate::rules::merchandising::Sought;
 use crate::rules::{Action, MerchandisingRule, Select, When};
-use crate::types::product::ProductFacts;
+use crate::types::product::{FacetKey, ProductFacts};
 
 /// A hit locked by a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +40,13 @@ pub struct Acts {
 /// Collects the acts of all rules that apply now.
 pub fn acts(request: &RankRequest<'_>, taste: Option<&Taste<'_>>) -> Acts {
     let mut acts = Acts::default();
-    for (index, rule) in request.rules.merchandising.iter().enumerate() {
+    let rules = &request.rules.merchandising;
+    // Only removal reaches past the window.
+    let reach = if rules.removes() { request.candidates } else { window::of(request) };
+    for index in may_act(request, reach) {
+        let Some(rule) = rules.get(index as usize) else { continue };
         if applies(&rule.when, request, taste) {
-            acts.add(request, index as u32, rule);
+            acts.add(request, index, rule);
         }
     }
     for list in [&mut acts.demoted, &mut acts.hidden, &mut acts.removed] {
@@ -83,6 +88,15 @@ impl Acts {
     }
 }
 
+/// The rules that may act on these hits, by their number.
+fn may_act(request: &RankRequest<'_>, hits: &[Candidate<'_>]) -> Vec<u32> {
+    let facets = request.profile.iter().flat_map(|profile| &profile.facets);
+    let tastes =
+        |each: &mut dyn FnMut(FacetKey)| facets.clone().for_each(|memory| each(memory.key));
+    let sought = Sought { words: &request.query.words, tastes: &tastes };
+    request.rules.merchandising.may_act(sought, hits.iter().map(|hit| hit.facts))
+}
+
 /// True when every part of the condition that is present holds.
 fn applies(when: &When, request: &RankRequest<'_>, taste: Option<&Taste<'_>>) -> bool {
     let words = &request.query.words;
@@ -109,15 +123,18 @@ pub(super) fn selects(select: &Select, facts: &ProductFacts) -> bool {
 pub(super) fn boosts_of<'a>(
     request: &'a RankRequest<'_>,
     taste: Option<&'a Taste<'_>>,
-    facts: &'a ProductFacts,
+    hit: &'a Candidate<'_>,
 ) -> impl Iterator<Item = (u32, f32)> + 'a {
-    let rules = request.rules.merchandising.iter().enumerate();
-    rules.filter_map(move |(index, rule)| match rule.action {
-        Action::Boost(by)
-            if applies(&rule.when, request, taste) && selects(&rule.select, facts) =>
-        {
-            Some((index as u32, by))
+    let rules = &request.rules.merchandising;
+    may_act(request, std::slice::from_ref(hit)).into_iter().filter_map(move |index| {
+        let rule = rules.get(index as usize)?;
+        match rule.action {
+            Action::Boost(by)
+                if applies(&rule.when, request, taste) && selects(&rule.select, hit.facts) =>
+            {
+                Some((index, by))
+            }
+            _ => None,
         }
-        _ => None,
     })
 }

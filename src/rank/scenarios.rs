@@ -220,19 +220,19 @@ fn boosts_and_burials_add_to_the_score_inside_their_validity() {
     let shown = stage.shown();
     assert_eq!((shown[0], shown[5]), ("Skyr Yogurt", "Greek Yogurt"));
     assert_eq!(stage.reason("Skyr Yogurt").as_deref(), Some("moved by the shop: push"));
-    for rule in &mut stage.rules.merchandising {
+    stage.change_rules(|rule| {
         rule.when.until = Some(Stage::NOW);
-    }
+    });
     assert_eq!(stage.shown()[0], "Greek Yogurt", "no longer valid at its end");
-    for rule in &mut stage.rules.merchandising {
+    stage.change_rules(|rule| {
         rule.when.until = None;
         rule.when.queries = vec![crate::rules::knowledge::words("chips")];
-    }
+    });
     assert_eq!(stage.shown()[0], "Greek Yogurt", "another query");
-    for rule in &mut stage.rules.merchandising {
+    stage.change_rules(|rule| {
         rule.when.queries = vec![crate::rules::knowledge::words("yogurt")];
         rule.when.shopper = Some((FacetKey::of(Axis::Brand, "fage"), 0.9));
-    }
+    });
     assert_eq!(stage.shown()[0], "Greek Yogurt", "not this kind of shopper");
 }
 

@@ -86,7 +86,15 @@ impl Stage {
         let products = names.iter().map(|name| ProductKey::of(name)).collect();
         let select = Select { products, ..Select::default() };
         let when = When::default();
-        self.rules.merchandising.push(MerchandisingRule { id: id.into(), when, select, action });
+        let mut rules = self.rules.merchandising.to_vec();
+        rules.push(MerchandisingRule { id: id.into(), when, select, action });
+        self.rules.merchandising = rules.into();
+    }
+
+    pub(super) fn change_rules(&mut self, change: impl FnMut(&mut MerchandisingRule)) {
+        let mut rules = self.rules.merchandising.to_vec();
+        rules.iter_mut().for_each(change);
+        self.rules.merchandising = rules.into();
     }
 
     pub(super) fn with_request<R>(&self, then: impl FnOnce(&RankRequest<'_>) -> R) -> R {

@@ -4,6 +4,7 @@
 //! problem at once. Two texts that differ in one byte have two versions, and so do two sets of
 //! knowledge under one text.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -11,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::daypart::Daypart;
 use super::knowledge::{self, Knowledge};
+use super::merchandising::Merchandising;
 use super::schema::{RawCrowd, RawRanking, RawRules};
 use super::schema_merchandising::{RawMerchandising, RawSelect, RawShopper, RawThen, RawWhen};
 use super::{
@@ -133,7 +135,7 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
             demote_out_of_stock: raw.guards.demote_out_of_stock,
         },
         crowd: crowd(&raw.crowd),
-        merchandising: Vec::new(),
+        merchandising: Merchandising::default(),
         time_zone: jiff::tz::TimeZone::UTC,
         knowledge,
     }
@@ -174,24 +176,23 @@ fn ranking(raw: &RawRanking) -> Ranking {
     }
 }
 
-fn merchandising(raw: &[RawMerchandising], check: &mut Check<'_>) -> Vec<MerchandisingRule> {
+fn merchandising(raw: &[RawMerchandising], check: &mut Check<'_>) -> Merchandising {
     let key = Path::of("merchandising");
     let mut rules = Vec::new();
-    let mut ids = Vec::new();
+    let mut ids = HashSet::new();
     for (number, raw) in raw.iter().enumerate() {
         let key = key.item(number);
-        if ids.contains(&&raw.id) {
+        if !ids.insert(&raw.id) {
             let fault =
                 Fault::new(format!("\"{}\" a second time", printable(&raw.id)), "another id");
             check.fault(&key.key("id"), fault);
         }
-        ids.push(&raw.id);
         let when = when(&raw.r#if, &key.key("if"), check);
         let select = select(&raw.select, &key.key("select"), check);
         let Some(action) = action(&raw.then, &key.key("then"), check) else { continue };
         rules.push(MerchandisingRule { id: Arc::from(raw.id.as_str()), when, select, action });
     }
-    rules
+    rules.into()
 }
 
 fn when(raw: &RawWhen, key: &Path, check: &mut Check<'_>) -> When {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use crate::types::bytes::{Reader, put_number, put_product, put_time};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::interaction::InteractionKind;
@@ -78,6 +79,35 @@ impl Cart {
         self.lines.retain(|line| line.product != product);
     }
 
+    /// Appends it for the snapshot, but for products that must not be told.
+    pub fn keep(&self, tells: &dyn Fn(ProductKey) -> bool, out: &mut Vec<u8>) {
+        let lines = || self.lines.iter().filter(|line| tells(line.product));
+        put_number(out, lines().count());
+        for line in lines() {
+            put_product(out, line.product);
+            out.extend(line.units.to_le_bytes());
+            put_time(out, line.since);
+        }
+    }
+
+    /// What [`Self::keep`] wrote.
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let lines = from.list(|from| {
+            Some(Line { product: from.product()?, units: from.finite()?, since: from.time()? })
+        })?;
+        (lines.len() <= PRODUCTS_MAX).then(|| Self { lines: lines.into() })
+    }
+
+    /// Forgets what was put there at a time that is not admitted.
+    pub fn retain(&mut self, admits: impl Fn(Timestamp) -> bool) {
+        self.lines.retain(|line| admits(line.since));
+    }
+
+    /// True when nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
     fn line(&mut self, product: ProductKey) -> Option<&mut Line> {
         self.lines.iter_mut().find(|line| line.product == product)
     }
@@ -119,6 +149,20 @@ mod tests {
         assert_eq!(cart.set(OAT, 1.0, at), None);
         assert_eq!(cart.set(OAT, 0.0, at), Some(RemoveFromCart));
         assert_eq!(cart.set(OAT, 1.0, at), Some(AddToCart));
+    }
+
+    #[test]
+    fn a_cart_that_is_read_back_knows_what_is_in_it_but_for_what_must_not_be_told() {
+        let (mut cart, mut bytes) = (Cart::default(), Vec::new());
+        cart.add(OAT, 2.0, Timestamp(5));
+        cart.add(ProductKey(8), 1.0, Timestamp(6));
+        cart.keep(&|product| product == OAT, &mut bytes);
+        let mut back = Cart::read(&mut Reader::new(&bytes)).unwrap();
+        assert_eq!(back.add(OAT, 1.0, Timestamp::from_seconds(60)), QuantityIncrease);
+        assert_eq!(back.add(ProductKey(8), 1.0, Timestamp::from_seconds(60)), AddToCart);
+        back.retain(|at| at > Timestamp(5));
+        assert_eq!(back.lines.len(), 1);
+        assert_eq!(Cart::read(&mut Reader::new(&bytes[..bytes.len() - 1])), None);
     }
 
     #[test]

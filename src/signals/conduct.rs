@@ -4,6 +4,7 @@
 //! In: product pages, lists and evidence in event time. Out: yes or no, and what is left. Fixed size
 //! a subject; event time only.
 
+use crate::types::bytes::{Reader, put_time};
 use crate::types::clock::Timestamp;
 
 /// For how long somebody who opened pages faster than anybody reads them counts as a crawler.
@@ -62,6 +63,35 @@ impl Conduct {
         left
     }
 
+    /// Nothing counted before `now` matters any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let counts = now.0.saturating_sub(self.since.0) < MINUTE_MS;
+        !counts && !self.is_crawler(now) && self.day < now.0.div_euclid(DAY_MS)
+    }
+
+    /// When what was counted last began.
+    pub fn began(&self) -> Timestamp {
+        self.since
+    }
+
+    /// Appends it for the snapshot.
+    pub fn keep(&self, out: &mut Vec<u8>) {
+        put_time(out, self.since);
+        put_time(out, self.crawler_until.unwrap_or_default());
+        out.extend(self.day.to_le_bytes());
+        out.extend(self.views.to_le_bytes());
+        out.extend(self.lists.to_le_bytes());
+        out.extend(self.weight.to_le_bytes());
+    }
+
+    /// What [`Self::keep`] wrote.
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (since, until, day) = (from.time()?, from.time()?, from.i64()?);
+        let crawler_until = Some(until).filter(|until| *until != Timestamp::default());
+        let (views, lists, weight) = (from.u32()?, from.u32()?, from.finite()?);
+        Some(Self { since, views, crawler_until, day, lists, weight })
+    }
+
     fn turn(&mut self, at: Timestamp) {
         let day = at.0.div_euclid(DAY_MS);
         // events of a day before count as today's: they cannot open a day again
@@ -86,6 +116,9 @@ mod tests {
         assert_eq!(taken, 60);
         assert!(crawler.is_crawler(second(3_000)));
         assert!(!crawler.is_crawler(second(3_700)));
+        let mut bytes = Vec::new();
+        crawler.keep(&mut bytes);
+        assert_eq!(Conduct::read(&mut Reader::new(&bytes)), Some(crawler));
     }
 
     #[test]
@@ -95,6 +128,7 @@ mod tests {
         let clicks = (0..100).filter(|_| conduct.lends(day(3), 0.25, 5.0)).count();
         assert_eq!(clicks, 20);
         assert!(!conduct.lends(day(2), 0.25, 5.0), "not by telling another day");
+        assert!(!conduct.is_over(day(3)) && conduct.is_over(day(4)));
         assert!(conduct.lends(day(4), 0.25, 5.0));
         let lists = (0..100).filter(|_| conduct.lends_list(day(4), 7)).count();
         assert_eq!(lists, 7);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::types::bytes::{Reader, put_number};
 use crate::types::ids::SubjectKey;
 use crate::types::interaction::Interaction;
 
@@ -117,6 +118,71 @@ impl Dedupe {
         {
             *presses = *known;
         }
+    }
+}
+
+/// For the snapshot.
+impl Dedupe {
+    /// Appends what is remembered, the oldest first.
+    pub fn keep(&self, out: &mut Vec<u8>) {
+        put_number(out, self.ids.order.len());
+        self.ids.order.iter().for_each(|id| out.extend(id.to_le_bytes()));
+        put_number(out, self.presses.order.len());
+        for key in &self.presses.order {
+            let presses = self.presses.kept.get(key).copied().unwrap_or_default();
+            out.extend(key.to_le_bytes());
+            presses.keep(out);
+        }
+    }
+
+    /// Takes in what [`Self::keep`] wrote, as far as there is room: false for bytes that it did not.
+    pub fn restore(&mut self, from: &mut Reader<'_>) -> bool {
+        let ids = from.list(Reader::u64);
+        let presses = from.list(|from| Some((from.u64()?, Presses::read(from)?)));
+        let (Some(ids), Some(presses)) = (ids, presses) else { return false };
+        for id in ids {
+            self.ids.entry(id);
+        }
+        for (key, known) in presses {
+            if let Some((_, presses)) = self.presses.entry(key) {
+                *presses = known;
+            }
+        }
+        true
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.ids = Window::new(self.ids.entries_max);
+        self.presses = Window::new(self.presses.entries_max);
+    }
+
+    /// How many event ids and presses are remembered.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.ids.order.len(), self.presses.order.len())
+    }
+}
+
+impl Presses {
+    /// A byte that says which of the times there are, these, and what is open.
+    fn keep(&self, out: &mut Vec<u8>) {
+        let times = || self.first.into_iter().chain(self.last);
+        let there = times().enumerate().filter(|(_, at)| *at != NEVER);
+        out.push(there.map(|(place, _)| 1 << place).sum());
+        times().filter(|at| *at != NEVER).for_each(|at| out.extend(at.to_le_bytes()));
+        self.open.iter().for_each(|open| put_number(out, usize::from(*open)));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let (mut presses, there) = (Self::default(), from.byte()?);
+        let times = presses.first.iter_mut().chain(&mut presses.last).enumerate();
+        for (_, at) in times.filter(|(place, _)| there & 1 << place != 0) {
+            *at = from.i64()?;
+        }
+        for open in &mut presses.open {
+            *open = u16::try_from(from.number()?).ok()?;
+        }
+        Some(presses)
     }
 }
 
@@ -281,6 +347,36 @@ mod tests {
         assert!(says(&click(50_100)), "told by traffic");
         assert!(!says(&click(52_000)), "but once");
         assert!(real.is_double(ALICE, &click(50_100), Source::Track), "it was only asked");
+    }
+
+    #[test]
+    fn what_is_read_back_knows_the_same_doubles_and_forgets_the_oldest_first() {
+        let (mut before, mut bytes) = (Dedupe::new(10, JOIN), Vec::new());
+        before.is_double(ALICE, &named("e1", 0), Source::Track);
+        before.is_double(ALICE, &named("e2", 50_000), Source::Track);
+        before.is_double(SubjectKey(2), &click(70_000), Source::Traffic);
+        before.keep(&mut bytes);
+        let back = |events_max: usize| {
+            let mut dedupe = Dedupe::new(events_max, JOIN);
+            assert!(dedupe.restore(&mut Reader::new(&bytes)));
+            dedupe
+        };
+        let mut after = back(10);
+        assert_eq!(after.sizes(), before.sizes());
+        assert!(after.is_double(ALICE, &named("e1", 9), Source::Track));
+        assert!(after.is_double(SubjectKey(2), &click(70_500), Source::Traffic));
+        assert!(after.is_double(SubjectKey(2), &click(71_500), Source::Track), "the other's");
+        assert!(!after.is_double(SubjectKey(2), &click(72_600), Source::Track), "but once");
+        let mut small = back(1);
+        assert_eq!(small.sizes(), (1, 1));
+        assert!(!small.clone().is_double(ALICE, &named("e1", 9), Source::Track));
+        assert!(small.is_double(ALICE, &named("e2", 9), Source::Track));
+        small.clear();
+        assert_eq!(small.sizes(), (0, 0));
+        for length in 0..bytes.len() {
+            let cut = &mut Reader::new(&bytes[..length]);
+            assert!(!Dedupe::new(10, JOIN).restore(cut), "{length}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! of so many seconds, if it says anything. A shop that reports nothing still tells this way how long
 //! a product held somebody; a gap of more than [`GAP_SECONDS_MAX`] is somebody who went away.
 
+use crate::types::bytes::{Reader, put_bytes, put_time};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductId;
 use crate::types::interaction::{Interaction, InteractionKind};
@@ -21,6 +22,19 @@ pub struct LastView {
     pub product: ProductId,
     /// When.
     pub at: Timestamp,
+}
+
+impl LastView {
+    /// Appends it for the snapshot.
+    pub fn keep(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.product.as_str().as_bytes());
+        put_time(out, self.at);
+    }
+
+    /// What [`Self::keep`] wrote.
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { product: ProductId::parse(from.text()?)?, at: from.time()? })
+    }
 }
 
 /// The stay that ended with the subject's next request, at whose time it is dated.

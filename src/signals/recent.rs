@@ -5,9 +5,13 @@
 //! a click that was reported* (a product page opened, a cart), *passed over*. A list that comes again
 //! as it is, nothing done in between, is the one that is there already; one that gave way to the
 //! next letters of its query within a second was never read. A subject keeps [`LISTS_MAX`] lists,
-//! oldest out first: at most some 5 KB.
+//! oldest out first: at most some 5 KB. [`kept`] writes them down for the next start.
+
+mod kept;
 
 use std::collections::VecDeque;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::types::clock::Timestamp;
 use crate::types::ids::{ProductKey, QueryId};
@@ -35,6 +39,8 @@ pub struct ShownList {
     pub natural: bool,
     /// What was searched for, in lower case; empty where nobody knows.
     words: Box<str>,
+    /// Digest of the words, which outlives them; 0 where nobody knows.
+    asked: u64,
     /// Its leading products, in shown order.
     pub(super) shown: Box<[ProductKey]>,
     /// Bit a position: picked.
@@ -96,6 +102,7 @@ impl ShownList {
             query,
             natural,
             words: Box::default(),
+            asked: 0,
             shown: kept.into(),
             clicked: 0,
             inferred: 0,
@@ -110,6 +117,7 @@ impl ShownList {
         let words = words.trim();
         if words.len() <= WORDS_BYTES_MAX {
             self.words = words.to_lowercase().into();
+            self.asked = if words.is_empty() { 0 } else { xxh3_64(self.words.as_bytes()) };
         }
         self
     }
@@ -171,7 +179,7 @@ impl ShownList {
         let sum = |list: &Self| list.shown.iter().fold(0, |sum: u64, key| sum.wrapping_add(key.0));
         self.query != other.query
             && self.natural == other.natural
-            && self.words == other.words
+            && self.asked == other.asked
             && self.shown.len() == other.shown.len()
             && sum(self) == sum(other)
     }

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use crate::types::bytes::{Reader, put_number, put_product, put_time};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::interaction::{Interaction, InteractionKind};
@@ -75,6 +76,27 @@ impl Unbought {
         self.viewed.is_empty()
     }
 
+    /// Appends it for the snapshot, but for products that must not be told.
+    pub fn keep(&self, tells: &dyn Fn(ProductKey) -> bool, out: &mut Vec<u8>) {
+        let viewed = || self.viewed.iter().filter(|(product, _)| tells(*product));
+        put_number(out, viewed().count());
+        for (product, at) in viewed() {
+            put_product(out, *product);
+            put_time(out, *at);
+        }
+    }
+
+    /// What [`Self::keep`] wrote.
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let viewed = from.list(|from| Some((from.product()?, from.time()?)))?;
+        (viewed.len() <= VIEWED_MAX).then(|| Self { viewed: viewed.into() })
+    }
+
+    /// Forgets what was viewed at a time that is not admitted.
+    pub fn retain(&mut self, admits: impl Fn(Timestamp) -> bool) {
+        self.viewed.retain(|(_, at)| admits(*at));
+    }
+
     fn forget(&mut self, product: ProductKey) {
         self.viewed.retain(|(viewed, _)| *viewed != product);
     }
@@ -112,6 +134,21 @@ mod tests {
         assert_eq!(told, [left]);
         assert_eq!(unbought.due(Timestamp(WEEK_MS + 60), WEEK_MS).len(), 1);
         assert!(unbought.is_empty());
+    }
+
+    #[test]
+    fn what_is_read_back_still_counts_when_its_time_has_come() {
+        let (mut unbought, mut bytes) = (Unbought::default(), Vec::new());
+        for (id, at) in [("left", 10), ("hidden", 20), ("erased", 5)] {
+            unbought.note(&did(InteractionKind::View, id, at), None);
+        }
+        unbought.keep(&|product| product != ProductKey::of("hidden"), &mut bytes);
+        let mut back = Unbought::read(&mut Reader::new(&bytes)).unwrap();
+        back.retain(|at| at > Timestamp(5));
+        let due = back.due(Timestamp(WEEK_MS + 60), WEEK_MS);
+        let told: Vec<_> = due.iter().map(|signal| (signal.product, signal.at.0)).collect();
+        assert_eq!(told, [(ProductKey::of("left"), WEEK_MS + 10)]);
+        assert_eq!(Unbought::read(&mut Reader::new(&bytes[..bytes.len() - 1])), None);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! In: a product as a hit, an event or a page describes it. Out: its facts: facets of all axes,
 //! price, and the words a query may match. A product seen before costs one look-up; its attributes
 //! are inferred again only when its description or the knowledge tables change. At most
-//! `products_max` products and as many facet names are kept; the least used go first.
+//! `products_max` products and as many facet names are kept; the least used go first. The snapshot
+//! holds them ([`kept`]): what a restarted process learns from its first click has its facets.
+
+mod kept;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,17 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
-use crate::rules::knowledge::{Knowledge, words};
+use crate::rules::facts::{PriceLevel, Shelf, facts_of};
+use crate::rules::knowledge::Knowledge;
 use crate::types::ids::ProductKey;
-use crate::types::product::{Axis, FacetKey, PriceTier, ProductFacts, normalise};
+use crate::types::product::{Axis, FacetKey, PriceTier, ProductFacts};
 use crate::wire::HitView;
 
-/// Prices seen in a category before its products get a tier.
-const PRICES_MIN: f32 = 8.0;
-/// Weight at which a category's price level stops growing firmer, so that it can follow a trend.
-const PRICES_MAX: f32 = 1_000.0;
-/// Distance from the category's mean, in standard deviations of ln(price), that makes a tier.
-const TIER_DEVIATIONS: f32 = 0.5;
 /// Categories whose price level is kept.
 const CATEGORIES_MAX: usize = 10_000;
 
@@ -41,15 +39,6 @@ struct Entry {
     /// What the description gave ([`said_by`]).
     said: u8,
     facts: Arc<ProductFacts>,
-}
-
-/// Running mean and variance of ln(price) in one category.
-#[derive(Debug, Default)]
-struct PriceLevel {
-    weight: f32,
-    mean: f32,
-    /// Mean of squared deviations.
-    variance: f32,
 }
 
 impl Catalog {
@@ -88,7 +77,7 @@ impl Catalog {
         {
             return entry.facts;
         }
-        let facts = Arc::new(self.facts_of(key, hit, knowledge));
+        let facts = Arc::new(facts_of(hit, knowledge, self));
         if !is_bare(hit) {
             self.products.insert(key, Entry { digest, said, facts: facts.clone() });
         }
@@ -114,57 +103,9 @@ impl Catalog {
             self.products.clear();
         }
     }
+}
 
-    fn facts_of(&self, key: ProductKey, hit: &HitView<'_>, knowledge: &Knowledge) -> ProductFacts {
-        let said = hit.words();
-        let name = said.name.as_deref().unwrap_or("");
-        let category = said.category.as_deref().map(normalise).filter(|c| !c.is_empty());
-        let terms: Vec<&str> = said.terms.iter().map(Cow::as_ref).collect();
-        let mut facets = Vec::with_capacity(8);
-        let mut leaf = None;
-        if let Some(path) = &category {
-            for level in levels_of(path) {
-                leaf = Some(self.facet(Axis::Category, level));
-                facets.extend(leaf);
-            }
-        }
-        let brand = said.brand.as_deref().map(normalise).filter(|b| !b.is_empty());
-        facets.extend(brand.map(|brand| self.facet(Axis::Brand, &brand)));
-        let labels: Vec<String> = said.attributes.iter().map(|label| normalise(label)).collect();
-        let given = labels.iter().filter(|label| !label.is_empty());
-        facets.extend(given.map(|label| self.facet(Axis::Attribute, label)));
-        let mut sizes = Vec::new();
-        let inferred = knowledge.infer(name, said.category.as_deref(), &terms);
-        let texts = [name, said.brand.as_deref().unwrap_or("")].into_iter();
-        let texts = texts.chain(terms.iter().copied()).chain(inferred.iter().copied());
-        let texts = texts.chain(labels.iter().map(String::as_str));
-        let sensitive = knowledge.is_sensitive(texts, category.as_deref());
-        for attribute in inferred {
-            let list = if knowledge.is_size(attribute) { &mut sizes } else { &mut facets };
-            list.push(self.facet(Axis::Attribute, attribute));
-        }
-        let price = hit.price.filter(|price| price.is_finite() && *price > 0.0);
-        if let (Some(category), Some(price)) = (leaf, price)
-            && let Some(tier) = self.tier(category, price)
-        {
-            facets.push(self.facet(Axis::PriceTier, tier.name()));
-        }
-        facets.sort_unstable_by_key(|facet| (facet.axis(), *facet));
-        facets.dedup();
-        let text = [name, category.as_deref().unwrap_or("")].into_iter().chain(terms);
-        let terms = words(&text.collect::<Vec<_>>().join(" "));
-        ProductFacts {
-            key,
-            name: name.into(),
-            facets: facets.into(),
-            sizes: sizes.into(),
-            category: leaf,
-            price,
-            terms: terms.into(),
-            sensitive,
-        }
-    }
-
+impl Shelf for Catalog {
     fn facet(&self, axis: Axis, value: &str) -> FacetKey {
         let key = FacetKey::of(axis, value);
         if self.names.get(&key).is_none() {
@@ -173,7 +114,6 @@ impl Catalog {
         key
     }
 
-    /// Notes a price and says how dear it is among its category, once enough prices are known.
     fn tier(&self, category: FacetKey, price: f32) -> Option<PriceTier> {
         let level = self.levels.get(&category).unwrap_or_else(|| {
             let level = Arc::<Mutex<PriceLevel>>::default();
@@ -181,39 +121,8 @@ impl Catalog {
             level
         });
         let mut level = level.lock();
-        let tier = level.tier(price.ln());
-        level.note(price.ln());
-        tier
+        level.place(price)
     }
-}
-
-impl PriceLevel {
-    fn tier(&self, ln: f32) -> Option<PriceTier> {
-        let deviation = self.variance.sqrt();
-        if self.weight < PRICES_MIN || deviation <= f32::EPSILON {
-            return None;
-        }
-        let distance = (ln - self.mean) / deviation;
-        Some(match distance {
-            d if d < -TIER_DEVIATIONS => PriceTier::Budget,
-            d if d > TIER_DEVIATIONS => PriceTier::Premium,
-            _ => PriceTier::Standard,
-        })
-    }
-
-    /// Welford's update with a capped weight.
-    fn note(&mut self, ln: f32) {
-        self.weight = (self.weight + 1.0).min(PRICES_MAX);
-        let before = ln - self.mean;
-        self.mean += before / self.weight;
-        self.variance += (before * (ln - self.mean) - self.variance) / self.weight;
-    }
-}
-
-/// `a/b/c` as `a`, `a/b`, `a/b/c`: taste for a whole shelf reaches what stands on it.
-fn levels_of(path: &str) -> impl Iterator<Item = &str> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    ends.map(|end| &path[..end]).filter(|level| !level.is_empty())
 }
 
 fn is_bare(hit: &HitView<'_>) -> bool {

@@ -31,8 +31,8 @@ pub const SNAPSHOT_FILE: &str = "profiles.snapshot";
 /// The name of one that could not be read; the last such is kept.
 pub const SET_ASIDE_FILE: &str = "profiles.snapshot.unreadable";
 
-/// Bytes of profiles gathered into one section.
-const SECTION_BYTES: usize = 1 << 20;
+/// Bytes gathered into one section.
+pub const SECTION_BYTES: usize = 1 << 20;
 /// Bytes of a profile's key and length.
 const ROW_HEAD: usize = 20;
 
@@ -40,6 +40,11 @@ const ROW_HEAD: usize = 20;
 pub trait Kept {
     /// The name of its sections.
     fn tag(&self) -> Tag;
+
+    /// Counts up with every change that is worth a new file.
+    fn changes(&self) -> u64 {
+        0
+    }
 
     /// Writes its sections.
     ///
@@ -58,7 +63,9 @@ pub trait Kept {
 pub struct Snapshots {
     directory: PathBuf,
     store: Arc<Store>,
-    /// Changes of the profiles that the file has, while it is written: there is one file.
+    /// What is kept beside the store.
+    further: Vec<Box<dyn Kept + Send + Sync>>,
+    /// Changes that the file has, while it is written: there is one file.
     written: Mutex<Option<u64>>,
 }
 
@@ -76,7 +83,13 @@ pub enum Found {
 impl Snapshots {
     /// Snapshots of `store` in `directory`, which is made when the first is written.
     pub fn new(directory: &Path, store: Arc<Store>) -> Self {
-        Self { directory: directory.to_owned(), store, written: Mutex::new(None) }
+        let directory = directory.to_owned();
+        Self { directory, store, further: Vec::new(), written: Mutex::new(None) }
+    }
+
+    /// The same with what others keep of shoppers.
+    pub fn with(self, further: Vec<Box<dyn Kept + Send + Sync>>) -> Self {
+        Self { further, ..self }
     }
 
     /// Takes in the last snapshot. For the start: who learned meanwhile would be forgotten.
@@ -89,7 +102,7 @@ impl Snapshots {
         };
         match read {
             Ok(()) => {
-                *self.written.lock() = Some(self.store.shoppers.changes());
+                *self.written.lock() = Some(self.changes());
                 Found::Restored
             }
             Err(broken) => {
@@ -102,12 +115,12 @@ impl Snapshots {
         }
     }
 
-    /// Writes the store if profiles changed since the last time; the file's length if it did.
+    /// Writes the store if anything changed since the last time; the file's length if it did.
     ///
     /// # Errors
     /// Those of the disk; the file before is still there.
     pub fn write_if_changed(&self) -> io::Result<Option<u64>> {
-        let unchanged = *self.written.lock() == Some(self.store.shoppers.changes());
+        let unchanged = *self.written.lock() == Some(self.changes());
         if unchanged { Ok(None) } else { self.write().map(Some) }
     }
 
@@ -117,7 +130,7 @@ impl Snapshots {
     /// Those of the disk; the file before is still there.
     pub fn write(&self) -> io::Result<u64> {
         let mut written = self.written.lock();
-        let changes = self.store.shoppers.changes();
+        let changes = self.changes();
         fs::create_dir_all(&self.directory)?;
         let new = self.directory.join(format!("{SNAPSHOT_FILE}.new"));
         // The tastes of people: for the owner's eyes alone.
@@ -138,8 +151,15 @@ impl Snapshots {
         Ok(length)
     }
 
-    fn kept(&self) -> [&dyn Kept; 2] {
-        [&self.store.shoppers, &self.store.population]
+    fn kept(&self) -> Vec<&dyn Kept> {
+        let Store { shoppers, population, catalog, .. } = &*self.store;
+        let mut kept: Vec<&dyn Kept> = vec![shoppers, population, catalog];
+        kept.extend(self.further.iter().map(|kept| &**kept as &dyn Kept));
+        kept
+    }
+
+    fn changes(&self) -> u64 {
+        self.kept().iter().fold(0, |sum, kept| sum.wrapping_add(kept.changes()))
     }
 }
 
@@ -153,6 +173,10 @@ impl fmt::Debug for Snapshots {
 impl Kept for Shoppers {
     fn tag(&self) -> Tag {
         *b"PROF"
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes()
     }
 
     fn save(&self, to: &mut dyn Sections) -> io::Result<()> {
@@ -188,7 +212,11 @@ impl Kept for Shoppers {
     }
 }
 
-fn flush(rows: &mut Vec<u8>, to: &mut dyn Sections) -> io::Result<()> {
+/// Writes the rows gathered so far, if there are any, as one section.
+///
+/// # Errors
+/// Those of the writer.
+pub fn flush(rows: &mut Vec<u8>, to: &mut dyn Sections) -> io::Result<()> {
     if !rows.is_empty() {
         to.section(rows)?;
         rows.clear();

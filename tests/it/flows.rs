@@ -1,21 +1,14 @@
 //! The plan's integration flows, at the demo shop with the rules as shipped: learned over the API, and
-//! from the shop's own requests alone.
+//! from the shop's own requests alone; as they are, and with a process that ends and comes back at each
+//! pause.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::harness::{Reply, Shopper, Sidecar, exchange, post};
-
-async fn demo() -> Sidecar {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let catalog = leafrank::demo::Catalog::ours();
-    tokio::spawn(leafrank::demo::serve(catalog, listener, std::future::pending()));
-    let settings = "mode: on\npresets: [leafloaf, demo]";
-    Sidecar::before(address).settings(settings).start().await
-}
+use crate::harness::house::{INTERRUPTED, mean_place};
+use crate::harness::{Fate, House, Shopper, exchange, post};
 
 /// Skus whose product is so, on the demo shop's own shelf.
 fn shelf(is: impl Fn(&leafrank::demo::Product) -> bool) -> HashSet<String> {
@@ -24,92 +17,118 @@ fn shelf(is: impl Fn(&leafrank::demo::Product) -> bool) -> HashSet<String> {
 }
 
 /// How a purchase comes to our ears.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Told {
     Checkout,
     OurApi,
 }
 
-async fn buys(shopper: &Shopper<'_>, told: Told, sku: &str) {
+async fn buys(shopper: &Shopper<'_>, told: Told, (sku, quantity): (&str, u32)) {
     let reply = match told {
         Told::Checkout => {
             let headers = [("content-type", "application/json"), ("x-user-id", shopper.name)];
-            let order = json!({"lines": [{"sku": sku, "quantity": 1}]}).to_string();
+            let order = json!({"lines": [{"sku": sku, "quantity": quantity}]}).to_string();
             let data = shopper.sidecar.data;
             exchange(data, "POST", "/cart/checkout", &headers, order.as_bytes()).await
         }
-        Told::OurApi => shopper.tracks("purchase", sku).await,
+        Told::OurApi => {
+            let event = json!({"type": "purchase", "user_id": shopper.name, "product_id": sku,
+                "quantity": quantity});
+            post(shopper.sidecar.api, "/api/interactions/track", &event).await
+        }
     };
     assert!((200..300).contains(&reply.status), "{told:?}: {}", reply.text());
 }
 
-/// Mean place of these products among the hits.
-fn mean_place(reply: &Reply, of: &HashSet<String>) -> f64 {
-    let places: Vec<f64> = reply
-        .skus()
-        .iter()
-        .enumerate()
-        .filter(|(_, sku)| of.contains(*sku))
-        .map(|(place, _)| place as f64)
-        .collect();
-    assert!(!places.is_empty(), "the list has some");
-    places.iter().sum::<f64>() / places.len() as f64
-}
-
 const BOTH: [(Told, &str); 2] = [(Told::Checkout, "by-checkout"), (Told::OurApi, "by-api")];
 
-#[tokio::test]
-async fn flow_first_time_shopper_gets_the_shops_own_bytes_until_the_first_act() {
-    let sidecar = demo().await;
-    let new = Shopper::of(&sidecar, "new");
-    let first = new.search("yogurt").await;
+/// The shop's own bytes until the first act.
+async fn first_time(house: &mut House) {
+    let first = house.shopper("new").search("yogurt").await;
     assert_eq!(first.outcome(), "bypass; reason=no_evidence");
     let picked = first.skus()[5].clone();
-    assert_eq!(new.signals("click", &picked).await.status, 200);
-    let second = new.search("yogurt").await;
+    house.pause().await;
+    assert_eq!(house.shopper("new").signals("click", &picked).await.status, 200);
+    house.pause().await;
+    let second = house.shopper("new").search("yogurt").await;
     assert!(second.outcome().starts_with("reranked"), "{}", second.outcome());
     assert_eq!(second.skus()[0], picked);
     let (mut before, mut after) = (first.skus(), second.skus());
     before.sort();
     after.sort();
     assert_eq!(before, after, "the same hits");
-    let other = Shopper::of(&sidecar, "another").search("yogurt").await;
+    let other = house.shopper("another").search("yogurt").await;
     assert_eq!(other.skus(), first.skus(), "what one does is nobody else's list");
 }
 
 #[tokio::test]
-async fn flow_returning_shopper_finds_the_usual_products_first_with_the_reason() {
-    let sidecar = demo().await;
-    for (told, name) in BOTH {
-        let shopper = Shopper::of(&sidecar, name);
-        let usual = shopper.search("milk").await.skus()[7].clone();
-        buys(&shopper, told, &usual).await;
+async fn flow_first_time_shopper_gets_the_shops_own_bytes_until_the_first_act() {
+    first_time(&mut House::open("on", Fate::Spared).await).await;
+}
+
+#[tokio::test]
+async fn flow_first_time_ends_the_same_when_the_process_ends_in_the_middle() {
+    for fate in INTERRUPTED {
+        first_time(&mut House::open("on", fate).await).await;
+    }
+}
+
+/// The usual products first, with the reason.
+async fn returning(house: &mut House) {
+    let mut usual = Vec::new();
+    for (_, name) in BOTH {
+        usual.push(house.shopper(name).search("milk").await.skus()[7].clone());
+    }
+    house.pause().await;
+    for ((told, name), usual) in BOTH.into_iter().zip(&usual) {
+        buys(&house.shopper(name), told, (usual, 1)).await;
+    }
+    house.pause().await;
+    for ((told, name), usual) in BOTH.into_iter().zip(&usual) {
         // back another day, by another device: the user is the same
-        let again = shopper.search("milk").await;
-        assert_eq!(again.skus()[0], usual, "{told:?}");
         let question = json!({"query": "milk", "user_id": name});
-        let answer = post(sidecar.api, "/api/search/personalized", &question).await.json();
+        let answer = post(house.sidecar().api, "/api/search/personalized", &question).await.json();
         assert_eq!(answer["results"][0]["product_id"], json!(usual));
         assert_eq!(answer["results"][0]["reason"], json!("you bought this before"));
+        let again = house.shopper(name).search("milk").await;
+        assert_eq!(&again.skus()[0], usual, "{told:?}");
     }
 }
 
 #[tokio::test]
-async fn flow_dietary_preference_is_detected_and_carries_to_other_shelves() {
-    let sidecar = demo().await;
+async fn flow_returning_shopper_finds_the_usual_products_first_with_the_reason() {
+    returning(&mut House::open("on", Fate::Spared).await).await;
+}
+
+#[tokio::test]
+async fn flow_returning_ends_the_same_when_the_process_ends_in_the_middle() {
+    for fate in INTERRUPTED {
+        returning(&mut House::open("on", fate).await).await;
+    }
+}
+
+/// A diet is detected, and carries to other shelves.
+async fn dietary(house: &mut House) {
     let free = shelf(|one| one.attributes.iter().any(|attribute| attribute == "gluten-free"));
-    for (told, name) in BOTH {
-        let shopper = Shopper::of(&sidecar, name);
-        let crackers = shopper.search("crackers").await.skus();
-        let bought: Vec<_> = crackers.iter().filter(|sku| free.contains(*sku)).take(3).collect();
+    let mut bought = Vec::new();
+    for (_, name) in BOTH {
+        let crackers = house.shopper(name).search("crackers").await.skus();
+        bought = crackers.into_iter().filter(|sku| free.contains(sku)).take(3).collect();
         assert_eq!(bought.len(), 3);
-        for sku in bought {
-            buys(&shopper, told, sku).await;
+    }
+    for sku in &bought {
+        house.pause().await;
+        for (told, name) in BOTH {
+            buys(&house.shopper(name), told, (sku, 1)).await;
         }
+    }
+    house.pause().await;
+    for (told, name) in BOTH {
+        let shopper = house.shopper(name);
         let liked = shopper.preferences().await["attributes"]["gluten-free"].as_f64();
         assert!(liked.is_some_and(|affinity| affinity > 0.3), "{told:?}: {liked:?}");
         for query in ["bread", "cookies"] {
-            let others = Shopper::of(&sidecar, "somebody-new").search(query).await;
+            let others = house.shopper("somebody-new").search(query).await;
             let own = shopper.search(query).await;
             let (own, others) = (mean_place(&own, &free), mean_place(&others, &free));
             assert!(own < others, "{told:?}, {query}: {own} against {others}");
@@ -118,21 +137,111 @@ async fn flow_dietary_preference_is_detected_and_carries_to_other_shelves() {
 }
 
 #[tokio::test]
-async fn flow_cultural_household_finds_its_kitchen_in_lists_it_never_searched() {
-    let sidecar = demo().await;
-    let kitchen = shelf(|one| one.brand == "Masala Mornings");
+async fn flow_dietary_preference_is_detected_and_carries_to_other_shelves() {
+    dietary(&mut House::open("on", Fate::Spared).await).await;
+}
+
+#[tokio::test]
+async fn flow_dietary_ends_the_same_when_the_process_ends_in_the_middle() {
+    for fate in INTERRUPTED {
+        dietary(&mut House::open("on", fate).await).await;
+    }
+}
+
+/// A household that takes many at once: what is in the cart, and what is usual for it, stays known.
+async fn bulk(house: &mut House) {
+    let beans = house.shopper("somebody-new").search("beans").await.skus()[4].clone();
     for (told, name) in BOTH {
-        let shopper = Shopper::of(&sidecar, name);
-        for query in ["paneer", "ghee", "naan"] {
-            let found = shopper.search(query).await.skus();
-            let sku = found.iter().find(|sku| kitchen.contains(*sku)).unwrap();
-            buys(&shopper, told, sku).await;
+        let shopper = house.shopper(name);
+        shopper.search("beans").await;
+        if told == Told::Checkout {
+            puts_into_the_cart(&shopper, &beans).await;
         }
-        let others = Shopper::of(&sidecar, "somebody-new").search("bowl").await;
+    }
+    let learned = async |house: &House, kind: &str| {
+        house.sidecar().metric(&format!("leafrank_signals_total{{kind=\"{kind}\"}}")).await
+    };
+    house.pause().await;
+    // A press is one again within a second: this one comes later.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    puts_into_the_cart(&house.shopper(BOTH[0].1), &beans).await;
+    assert_eq!(learned(house, "cart.quantity_increase").await, 1.0, "it is in the cart already");
+    for (told, name) in BOTH {
+        buys(&house.shopper(name), told, (&beans, 12)).await;
+    }
+    assert_eq!(learned(house, "purchase.bulk_purchase").await, 2.0, "for anybody");
+    house.pause().await;
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let before = learned(house, "purchase.bulk_purchase").await;
+    for (told, name) in BOTH {
+        buys(&house.shopper(name), told, (&beans, 12)).await;
+    }
+    assert_eq!(learned(house, "purchase.bulk_purchase").await, before, "no bulk, for these two");
+    assert_eq!(learned(house, "purchase.repeat").await, 2.0);
+    house.pause().await;
+    for (told, name) in BOTH {
+        let question = json!({"query": "beans", "user_id": name});
+        let answer = post(house.sidecar().api, "/api/search/personalized", &question).await.json();
+        let first = &answer["results"][0];
+        assert_eq!(first["product_id"], json!(beans), "{told:?}");
+        assert_eq!(first["suggested_quantity"], json!(12), "{told:?}");
+    }
+}
+
+async fn puts_into_the_cart(shopper: &Shopper<'_>, sku: &str) {
+    let headers = [("content-type", "application/json"), ("x-user-id", shopper.name)];
+    let line = json!({"sku": sku, "quantity": 6}).to_string();
+    let data = shopper.sidecar.data;
+    let reply = exchange(data, "POST", "/cart/add", &headers, line.as_bytes()).await;
+    assert!((200..300).contains(&reply.status), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn flow_bulk_household_is_known_by_its_own_habit_and_offered_its_quantity() {
+    bulk(&mut House::open("on", Fate::Spared).await).await;
+}
+
+#[tokio::test]
+async fn flow_bulk_ends_the_same_when_the_process_ends_in_the_middle() {
+    for fate in INTERRUPTED {
+        bulk(&mut House::open("on", fate).await).await;
+    }
+}
+
+/// A kitchen, found in lists that were never searched.
+async fn cultural(house: &mut House) {
+    let kitchen = shelf(|one| one.brand == "Masala Mornings");
+    for query in ["paneer", "ghee", "naan"] {
+        let mut bought = String::new();
+        for (_, name) in BOTH {
+            let found = house.shopper(name).search(query).await.skus();
+            bought = found.into_iter().find(|sku| kitchen.contains(sku)).unwrap();
+        }
+        house.pause().await;
+        for (told, name) in BOTH {
+            buys(&house.shopper(name), told, (&bought, 1)).await;
+        }
+    }
+    house.pause().await;
+    for (told, name) in BOTH {
+        let shopper = house.shopper(name);
+        let brands: Value = shopper.preferences().await["brands"].clone();
+        assert!(brands["masala mornings"].as_f64().unwrap() > 0.3, "{brands}");
+        let others = house.shopper("somebody-new").search("bowl").await;
         let own = shopper.search("bowl").await;
         let (own, others) = (mean_place(&own, &kitchen), mean_place(&others, &kitchen));
         assert!(own < others, "{told:?}: {own} against {others}");
-        let brands: Value = shopper.preferences().await["brands"].clone();
-        assert!(brands["masala mornings"].as_f64().unwrap() > 0.3, "{brands}");
+    }
+}
+
+#[tokio::test]
+async fn flow_cultural_household_finds_its_kitchen_in_lists_it_never_searched() {
+    cultural(&mut House::open("on", Fate::Spared).await).await;
+}
+
+#[tokio::test]
+async fn flow_cultural_ends_the_same_when_the_process_ends_in_the_middle() {
+    for fate in INTERRUPTED {
+        cultural(&mut House::open("on", fate).await).await;
     }
 }

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod client;
 pub mod fixtures;
 pub mod golden;
+pub mod house;
 pub mod http2;
 pub mod personal;
 pub mod shop;
@@ -16,6 +17,7 @@ pub mod weaviate;
 pub mod wire;
 
 pub use client::{Reply, exchange, get, post};
+pub use house::{Fate, House};
 pub use shop::{Answer, Asked, Shop};
 pub use shopper::Shopper;
 pub use sidecar::{API_TOKEN, PEER_TOKEN, SIGNING_KEY, Sidecar, TRUSTING};

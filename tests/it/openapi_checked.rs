@@ -65,7 +65,7 @@ async fn each_answer_of_the_api_is_as_its_document_says_whoever_asks_whatever() 
     let url = format!("http://{}/openapi.json", sidecar.api);
     let bearer = format!("Authorization: Bearer {API_TOKEN}");
     let (known, unknown) =
-        (["-n", "8", "-H", &bearer], ["-n", "4", "--phases", "examples,fuzzing"]);
+        (["-n", "6", "-H", &bearer], ["-n", "3", "--phases", "examples,fuzzing"]);
     tokio::join!(checked(&python, &url, &known), checked(&python, &url, &unknown));
     let log = sidecar.log();
     assert!(!log.contains("a panic was caught"), "{log}");

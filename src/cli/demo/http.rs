@@ -41,6 +41,29 @@ impl Browser {
         self.send(to, "POST", "/api/v1/search", Bytes::from(body)).await
     }
 
+    /// Buys so many of one product, at the shop's checkout.
+    pub(super) async fn buy(&self, to: SocketAddr, sku: &str, units: u32) -> anyhow::Result<()> {
+        let order = serde_json::json!({"lines": [{"sku": sku, "quantity": units}]}).to_string();
+        self.send(to, "POST", "/cart/checkout", Bytes::from(order)).await.map(drop)
+    }
+
+    /// How many of each product are suggested with a search.
+    pub(super) async fn suggested(
+        &self,
+        to: SocketAddr,
+        query: &str,
+    ) -> anyhow::Result<HashMap<String, u64>> {
+        let question = serde_json::json!({"query": query, "user_id": self.user}).to_string();
+        let asked =
+            self.send(to, "POST", "/api/search/personalized", Bytes::from(question)).await?;
+        let reply: Value = serde_json::from_slice(&asked.body)?;
+        let hits = reply["results"].as_array().context("no results in the reply")?;
+        let one = |hit: &Value| {
+            Some((hit["product_id"].as_str()?.to_owned(), hit["suggested_quantity"].as_u64()?))
+        };
+        Ok(hits.iter().filter_map(one).collect())
+    }
+
     async fn send(
         &self,
         to: SocketAddr,

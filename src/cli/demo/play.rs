@@ -20,53 +20,92 @@ use crate::personalize::explain::Explained;
 use crate::personalize::{Asked, Personalizer};
 use crate::types::ids::UserId;
 
-/// Hits shown of each list.
-const ROWS: usize = 8;
+/// Leading hits shown of each list.
+const ROWS: usize = 6;
+/// Hits shown behind them: those that were passed over.
+const PASSED_ROWS: usize = 3;
 
 /// What one shopper does.
 struct Story {
     shopper: &'static str,
     title: &'static str,
+    /// In a sentence.
+    tells: &'static str,
     /// What is searched first.
     first: &'static str,
-    /// Which hit of that list is opened: the first whose name has a word that begins so.
+    /// Which hit of that list is taken: the first whose name has a word that begins so.
     pick: &'static str,
+    /// What is done with it.
+    act: Act,
     /// What is searched next.
     then: &'static str,
 }
 
+/// What is done with a hit.
+#[derive(Clone, Copy)]
+enum Act {
+    Opens,
+    Buys(u32),
+}
+
 /// The plan's scenarios.
-const OURS: [Story; 2] = [
+const OURS: [Story; 3] = [
     Story {
         shopper: "shopper-1",
-        title: "Instant learning: one look at an oat milk, then yogurt",
+        title: "Instant learning",
+        tells: "A new shopper looks at an oat milk. The next search, for yogurt, knows.",
         first: "milk",
         pick: "oat",
+        act: Act::Opens,
         then: "yogurt",
     },
     Story {
         shopper: "shopper-2",
-        title: "Negative learning: past the spicy chips to the original, then chips again",
+        title: "Negative learning",
+        tells: "Another one goes past the spicy chips to the original. Spicy sinks.",
         first: "chips",
         pick: "original",
+        act: Act::Opens,
         then: "chips",
+    },
+    Story {
+        shopper: "shopper-3",
+        title: "Bulk pattern",
+        tells: "A household buys two gallons of milk. Next time two are suggested.",
+        first: "milk",
+        pick: "2%",
+        act: Act::Buys(2),
+        then: "milk",
     },
 ];
 
-/// The same two kinds of story on a greengrocer's shelf.
-const PRODUCE: [Story; 2] = [
+/// The same kinds of story on a greengrocer's shelf.
+const PRODUCE: [Story; 3] = [
     Story {
         shopper: "shopper-1",
-        title: "Instant learning: one look at an organic spinach, then kale",
+        title: "Instant learning",
+        tells: "A new shopper looks at an organic spinach. The next search, for kale, knows.",
         first: "spinach",
         pick: "org",
+        act: Act::Opens,
         then: "kale",
     },
     Story {
         shopper: "shopper-2",
-        title: "Past the first apples to a gala, then apples again",
+        title: "Negative learning",
+        tells: "Another one goes past the first apples to a gala. What was passed over sinks.",
         first: "apples",
         pick: "gala",
+        act: Act::Opens,
+        then: "apples",
+    },
+    Story {
+        shopper: "shopper-3",
+        title: "Bulk pattern",
+        tells: "A household buys two of an apple. Next time two are suggested.",
+        first: "apples",
+        pick: "gala",
+        act: Act::Buys(2),
         then: "apples",
     },
 ];
@@ -81,8 +120,9 @@ impl Play<'_> {
     /// Plays the stories and says how to go on.
     pub(super) async fn all(&self, once: bool) -> anyhow::Result<()> {
         let Places { shop, data, .. } = self.places;
-        println!("A shop of {} products at http://{shop}", self.catalog.products().len());
-        println!("Leafrank in front of it at     http://{data}\n");
+        let products = self.catalog.products().len();
+        println!("{:<30}http://{shop}", format!("A shop of {products} products"));
+        println!("{:<30}http://{data}\n", "Leafrank in front of it");
         let ours = self.catalog.products().iter().any(|p| p.name.contains("Oat"));
         let stories = if ours { &OURS } else { &PRODUCE };
         let mut opened = String::new();
@@ -95,22 +135,37 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Plays one story; returns the product that was opened.
+    /// Plays one story; returns the product that was taken.
     async fn story(&self, number: usize, story: &Story) -> anyhow::Result<String> {
-        let Places { shop, data, .. } = *self.places;
+        let Places { shop, data, api, .. } = *self.places;
         let browser = Browser::new(story.shopper);
-        println!("── {number}. {} ──", story.title);
+        println!("━━ Scenario {number}: {} ━━\n{}\n", story.title, story.tells);
         let first = browser.search(data, story.first).await?;
-        println!("search {:?}: {}", story.first, first.outcome);
+        println!("{:<21}{}", format!("searches {:?}", story.first), said(&first));
         let (position, sku, name) = pick(&first, story)?;
-        println!("opens  {name:?}, number {} of that list", position + 1);
-        browser.get(data, &format!("/product/{sku}")).await?;
+        let place = format!("number {} of that list", position + 1);
+        match story.act {
+            Act::Opens => {
+                browser.get(data, &format!("/product/{sku}")).await?;
+                println!("{:<21}{name}, {place}", "opens");
+            }
+            Act::Buys(units) => {
+                browser.buy(data, &sku, units).await?;
+                println!("{:<21}{name}, {place}", format!("buys {units}"));
+            }
+        }
         let before = browser.search(shop, story.then).await?;
         let explained = self.explained(story, &before)?;
         let after = browser.search(data, story.then).await?;
-        println!("search {:?}: {}\n", story.then, after.outcome);
-        print!("{}", table(story, &before, &after, &explained)?);
-        println!();
+        println!("{:<21}{}\n", format!("searches {:?}", story.then), said(&after));
+        let suggested = match story.act {
+            Act::Opens => HashMap::new(),
+            Act::Buys(_) => browser.suggested(api, story.then).await?,
+        };
+        // In a list that was searched before, what was passed over is shown wherever it is now.
+        let passed = if story.first == story.then && position > 0 { position } else { 0 };
+        let shown = Shown { before: &before, after: &after, explained: &explained, suggested };
+        println!("{}", shown.table(story, passed)?);
         Ok(sku)
     }
 
@@ -159,37 +214,55 @@ fn pick(answer: &Answer, story: &Story) -> anyhow::Result<(usize, String, String
         .with_context(|| format!("no hit of {:?} is called {:?}", story.first, story.pick))
 }
 
-fn table(
-    story: &Story,
-    before: &Answer,
-    after: &Answer,
-    explained: &[Explained],
-) -> anyhow::Result<String> {
-    let prices = before.prices()?;
-    let was: HashMap<String, usize> =
-        before.hits()?.into_iter().enumerate().map(|(at, (sku, _))| (sku, at)).collect();
-    let reasons: HashMap<&str, &str> =
-        explained.iter().filter_map(|e| Some((e.id.as_str(), e.reason.as_deref()?))).collect();
-    let hits = after.hits()?;
-    let rows: Vec<Row<'_>> = hits
-        .iter()
-        .enumerate()
-        .take(ROWS)
-        .map(|(at, (sku, name))| {
-            let before = was.get(sku).copied();
-            let reason = match before {
-                Some(before) if before == at => "",
-                Some(before) => reasons.get(sku.as_str()).copied().unwrap_or(passive(before, at)),
+/// What a reply says of itself, without the names of rules and search.
+fn said(answer: &Answer) -> &str {
+    answer.outcome.split("; rules=").next().unwrap_or_default()
+}
+
+/// One list, before and after.
+struct Shown<'a> {
+    before: &'a Answer,
+    after: &'a Answer,
+    explained: &'a [Explained],
+    suggested: HashMap<String, u64>,
+}
+
+impl Shown<'_> {
+    /// The leading hits, and the `passed` first ones of before.
+    fn table(&self, story: &Story, passed: usize) -> anyhow::Result<String> {
+        let prices = self.before.prices()?;
+        let before = self.before.hits()?.into_iter().enumerate();
+        let was: HashMap<String, usize> = before.map(|(at, (sku, _))| (sku, at)).collect();
+        let reasons = self.explained.iter().filter_map(|e| Some((&*e.id, e.reason.as_deref()?)));
+        let reasons: HashMap<&str, &str> = reasons.collect();
+        let hits = self.after.hits()?;
+        let is_passed = |sku: &str| was.get(sku).is_some_and(|was| *was < passed);
+        let leading = hits.iter().enumerate().take(ROWS);
+        let behind = hits.iter().enumerate().skip(ROWS).filter(|(_, (sku, _))| is_passed(sku));
+        let row = |(at, (sku, name)): (usize, &'_ (String, String))| {
+            let was = was.get(sku).copied();
+            let reason = match was {
+                Some(was) if was == at && !reasons.contains_key(sku.as_str()) => "",
+                Some(was) => reasons.get(sku.as_str()).copied().unwrap_or(passive(was, at)),
                 None => "",
             };
-            Row { product: name, was: before, price: prices.get(sku).copied(), reason }
-        })
-        .collect();
-    Ok(render(
-        &format!("{:?} for {}", story.then, story.shopper),
-        &rows,
-        Colour::when_terminal(&stdout()),
-    ))
+            (at, name.clone(), was, prices.get(sku), self.suggested.get(sku), reason)
+        };
+        let rows: Vec<_> = leading.chain(behind.take(PASSED_ROWS)).map(row).collect();
+        let rows: Vec<Row<'_>> = rows
+            .iter()
+            .map(|(at, name, was, price, quantity, reason)| Row {
+                at: *at,
+                product: name,
+                was: *was,
+                price: price.copied(),
+                quantity: quantity.copied(),
+                reason,
+            })
+            .collect();
+        let title = format!("{:?} for {}", story.then, story.shopper);
+        Ok(render(&title, &rows, Colour::when_terminal(&stdout())))
+    }
 }
 
 /// The reason of a hit that nothing of its own moved.

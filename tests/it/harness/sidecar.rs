@@ -124,6 +124,11 @@ impl Sidecar {
         self.memory("VmHWM:")
     }
 
+    /// Its number for the system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its resident memory now, in bytes.
     pub fn resident_memory(&self) -> u64 {
         self.memory("VmRSS:")
