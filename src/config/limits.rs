@@ -98,10 +98,11 @@ impl Limits {
     }
 
     /// Bytes that bodies in our hands take at most: each request as read ahead, its reply as
-    /// received and as it goes out.
+    /// received and as it goes out; and what is reported of events.
     pub fn held_bytes_max(&self) -> u64 {
         let one = self.peek_bytes_max.saturating_add(self.reply_bytes_max.saturating_mul(2));
-        u64::try_from(self.in_flight_max.saturating_mul(one)).unwrap_or(u64::MAX)
+        let all = self.in_flight_max.saturating_mul(one).saturating_add(self.track.held_bytes_max);
+        u64::try_from(all).unwrap_or(u64::MAX)
     }
 
     /// Compares what bodies may take with the memory that there is.
@@ -113,18 +114,20 @@ impl Limits {
         if held <= memory_bytes {
             return Ok(());
         }
-        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, .. } = self;
+        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, track, .. } = self;
+        let track = track.held_bytes_max;
         Err(Problem {
             key: "limits.in_flight_max".into(),
             expected: format!(
-                "no more than the memory limit of {memory_bytes} bytes: lower in_flight_max or \
-                 reply_bytes_max, or raise the limit (limits.memory_bytes_max, the cgroup's)"
+                "no more than the memory limit of {memory_bytes} bytes: lower in_flight_max, \
+                 reply_bytes_max or track_held_bytes_max, or raise the limit \
+                 (limits.memory_bytes_max, the cgroup's)"
             ),
             ..Problem::with_file(
                 "settings",
                 format!(
                     "in_flight_max {in_flight_max} × (peek_bytes_max {peek_bytes_max} + 2 × \
-                     reply_bytes_max {reply_bytes_max}) = {held} bytes"
+                     reply_bytes_max {reply_bytes_max}) + track_held_bytes_max {track} = {held} bytes"
                 ),
             )
         })
