@@ -244,7 +244,7 @@ section! {
         category: f64 = 0.1,
         /// Who makes or sells it.
         #[schemars(range(min = 0.0, max = 10.0))]
-        brand: f64 = 0.2,
+        brand: f64 = 0.1,
         /// What it is: organic, plant-based, spicy.
         #[schemars(range(min = 0.0, max = 10.0))]
         attribute: f64 = 0.4,
@@ -273,7 +273,7 @@ section! {
         discovery: f64 = 0.2,
         /// Evidence at which a liking is half of what it can become.
         #[schemars(range(min = 0.01, max = 100.0))]
-        saturation: f64 = 0.2,
+        saturation: f64 = 0.1,
         /// Weight of each term of the score.
         weights: RawTermWeights = RawTermWeights::default(),
         /// How a product does with everybody.
