@@ -5,7 +5,6 @@
 //! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
 //! - [`events`] are a shopper's last ones; [`reweigh`] moves their share when a weight is edited.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
-//! - [`hierarchical`] is a second model of taste: all picks at once, computed when it is asked for.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
 //! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
 //! - [`live`] writes a profile in the shape the preferences API shows.
@@ -16,7 +15,6 @@
 //! [`Population`]: population::Population
 
 pub mod events;
-pub mod hierarchical;
 mod keep;
 pub mod learn;
 pub mod live;

@@ -244,7 +244,7 @@ section! {
         category: f64 = 0.1,
         /// Who makes or sells it.
         #[schemars(range(min = 0.0, max = 10.0))]
-        brand: f64 = 0.1,
+        brand: f64 = 0.2,
         /// What it is: organic, plant-based, spicy.
         #[schemars(range(min = 0.0, max = 10.0))]
         attribute: f64 = 0.4,

@@ -39,9 +39,9 @@ async fn the_full_view_says_on_what_evidence_a_taste_rests_how_it_fades_and_how_
     let plant = row(&view, "facets", "plant-based");
     assert_eq!((&plant["evidence"], &plant["chosen"]), (&json!(3), &Value::Null), "{plant}");
     assert_eq!(plant["decay"], json!({"half_life_days": 180.0, "left": 1.0}));
-    assert_eq!((&plant["sum"], &plant["affinity"]), (&json!(0.5), &json!(0.714)));
+    assert_eq!((&plant["sum"], &plant["affinity"]), (&json!(0.5), &json!(0.833)));
     // .8 + .5 + |-.8| speak of it, whichever way
-    assert_eq!(plant["confidence"], json!(0.913));
+    assert_eq!(plant["confidence"], json!(0.955));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let seen = plant["last_seen"].as_u64().unwrap();
     assert!(now.as_secs() - seen < 60, "{plant}");
