@@ -13,6 +13,7 @@ mod replay;
 mod serve;
 mod status;
 mod tap;
+mod test;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Tap(tap::Tap),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
+    /// Run executable cases: a shopper's past, a search, and what is expected of its list.
+    Test(test::Test),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -69,6 +72,8 @@ enum SchemaOf {
     Rules,
     /// `leafrank.yaml`
     Settings,
+    /// Files of `leafrank test`
+    Cases,
 }
 
 /// Parses the command line and does what it says.
@@ -88,12 +93,14 @@ pub fn run() -> ExitCode {
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Rules => crate::rules::schema(),
                 SchemaOf::Settings => crate::config::schema(),
+                SchemaOf::Cases => crate::cases::schema(),
             };
             println!("{schema:#}");
             ExitCode::SUCCESS
