@@ -23,7 +23,7 @@ const HITS: usize = 20;
 
 /// NDCG@10 that shoppers without a taste may lose to tastes that are read into chance. An aim would be
 /// nothing; what the shipped rules lose is in docs/QUALITY.md.
-const NOISE_MAX: f64 = 0.06;
+const NOISE_MAX: f64 = 0.08;
 
 /// What a product has: its brand and its label.
 fn facets(product: usize) -> (usize, usize) {
@@ -173,8 +173,8 @@ fn what_was_planted_is_found_and_what_was_not_is_not() {
             none.moved / none.lists,
         );
         println!("{told}");
-        assert!(brand.lift() > 1.2 && attribute.lift() > 1.2, "{told}");
-        assert!(brand.gain() > 0.02 && attribute.gain() > 0.02, "{told}");
+        assert!(brand.lift() > 1.5 && attribute.lift() > 1.5, "{told}");
+        assert!(brand.gain() > 0.1 && attribute.gain() > 0.1, "{told}");
         assert!(none.gain() > -NOISE_MAX, "{told}");
     }
 }
