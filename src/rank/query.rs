@@ -34,6 +34,8 @@ pub struct NamedBrand {
     pub facet: FacetKey,
     /// The words that name it.
     pub words: Vec<u32>,
+    /// Its words are stems of other words ("oatly" of "oat"): only the facet tells the brand.
+    pub by_facet: bool,
 }
 
 /// A query as the ranking sees it. The default is an empty query: nothing is asked for.
@@ -108,7 +110,8 @@ impl QueryView {
             let facet = FacetKey::of(Axis::Brand, &phrase);
             let words = words(&phrase);
             if !words.iter().all(|word| named.contains(word)) {
-                self.brands.push(NamedBrand { facet, words });
+                let by_facet = phrase.ends_with("ly");
+                self.brands.push(NamedBrand { facet, words, by_facet });
             }
         }
     }

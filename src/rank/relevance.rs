@@ -246,7 +246,7 @@ fn named(query: &QueryView, brand: FacetKey) -> u64 {
 fn without_product_words(query: &QueryView, hits: &[Candidate<'_>], brands: u64) -> u64 {
     let mut left = brands;
     for (bit, brand) in query.brands.iter().take(64).enumerate() {
-        if brands >> bit & 1 == 0 {
+        if brands >> bit & 1 == 0 || brand.by_facet {
             continue;
         }
         let (mut own, mut others) = (0_usize, 0_usize);
@@ -269,7 +269,7 @@ fn without_product_words(query: &QueryView, hits: &[Candidate<'_>], brands: u64)
 }
 
 fn is_of(facts: &ProductFacts, brand: &super::query::NamedBrand) -> bool {
-    facts.facets.contains(&brand.facet) || holds(facts, &brand.words)
+    facts.facets.contains(&brand.facet) || (!brand.by_facet && holds(facts, &brand.words))
 }
 
 /// True when the product's words hold all of `words`.
