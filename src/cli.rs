@@ -13,6 +13,7 @@ mod replay;
 mod serve;
 mod status;
 mod tap;
+mod test;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Command {
     Tap(tap::Tap),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
+    /// Run executable cases: a shopper's past, a search, and what is expected of its list.
+    Test(test::Test),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
@@ -73,6 +76,8 @@ enum SchemaOf {
     Openapi,
     /// The admin and ops ports' endpoints.
     OpenapiAdmin,
+    /// Files of `leafrank test`
+    Cases,
 }
 
 /// Parses the command line and does what it says.
@@ -92,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Schema { of } => {
@@ -100,6 +106,7 @@ pub fn run() -> ExitCode {
                 SchemaOf::Settings => crate::config::schema(),
                 SchemaOf::Openapi => crate::api::document(),
                 SchemaOf::OpenapiAdmin => crate::admin::document(),
+                SchemaOf::Cases => crate::cases::schema(),
             };
             println!("{schema:#}");
             ExitCode::SUCCESS

@@ -20,9 +20,10 @@ pub mod cli;
 // floor 7: puts everything together
 pub mod app;
 
-// floor 6: the planes
+// floor 6: the planes, and cases that anybody can read (pure)
 pub mod admin;
 pub mod api;
+pub mod cases;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod proxy;

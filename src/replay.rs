@@ -4,7 +4,7 @@
 //! good the order is that the rules would have given it, asked for before its outcome is told,
 //! beside the upstream's own order, popularity, a counter of the person's own events, and the best
 //! order there is. [`table`] sums up with intervals, [`against`] holds two rules tables beside each
-//! other.
+//! other, [`trial`] takes one list apart.
 //!
 //! The same log, rules and seed give the same numbers. No files, no clock: the caller reads, and
 //! time is the log's.
@@ -19,6 +19,7 @@ mod measure;
 mod protocol;
 mod shelf;
 pub mod table;
+pub mod trial;
 mod walk;
 
 use std::sync::Arc;
@@ -143,3 +144,5 @@ fn served(search: &Search, order: &[u32]) -> Scores {
 mod laws;
 #[cfg(test)]
 mod live;
+#[cfg(test)]
+mod planted;

@@ -190,6 +190,7 @@ fn schemas_use_only_what_the_reader_understands_and_limit_every_number() {
     }
     walk(&schema(), "settings");
     walk(&crate::rules::schema(), "rules");
+    walk(&crate::cases::schema(), "cases");
 }
 
 #[test]

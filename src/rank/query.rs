@@ -17,6 +17,9 @@ const TOKENS_MAX: usize = 16;
 /// Longest run of words taken for one brand or attribute.
 const PHRASE_MAX: usize = 3;
 
+/// So many words of what is looked for mean one product: "milk" and "whole milk" are shelves.
+const SPECIFIC_WORDS_MIN: usize = 3;
+
 /// Words that make the number before them a size.
 const UNITS: &[&str] = &[
     "oz", "ounce", "ounces", "lb", "lbs", "pound", "pounds", "g", "kg", "gram", "grams", "ml",
@@ -31,6 +34,8 @@ pub struct NamedBrand {
     pub facet: FacetKey,
     /// The words that name it.
     pub words: Vec<u32>,
+    /// Its words are stems of other words ("oatly" of "oat"): only the facet tells the brand.
+    pub by_facet: bool,
 }
 
 /// A query as the ranking sees it. The default is an empty query: nothing is asked for.
@@ -46,6 +51,8 @@ pub struct QueryView {
     pub brands: Vec<NamedBrand>,
     /// Sizes named, each by all of its words.
     pub sizes: Vec<Vec<u32>>,
+    /// It has so many words, or such a size, that it means one product and not a shelf.
+    pub specific: bool,
 }
 
 impl QueryView {
@@ -62,8 +69,9 @@ impl QueryView {
         view.attributes.dedup();
         let mut named = attribute_words(&tokens, knowledge);
         view.read_sizes(&tokens, &mut named);
-        view.read_brands(&tokens);
+        view.read_brands(&tokens, &named);
         view.topic = content_words(&text);
+        view.specific = view.topic.len() >= SPECIFIC_WORDS_MIN || !view.sizes.is_empty();
         view.topic.retain(|word| !named.contains(word));
         view.topic.sort_unstable();
         view
@@ -96,10 +104,15 @@ impl QueryView {
         }
     }
 
-    fn read_brands(&mut self, tokens: &[&str]) {
+    /// What asks for an attribute or a size ("fresh") names no brand.
+    fn read_brands(&mut self, tokens: &[&str], named: &[u32]) {
         for (_, phrase) in phrases(tokens) {
             let facet = FacetKey::of(Axis::Brand, &phrase);
-            self.brands.push(NamedBrand { facet, words: words(&phrase) });
+            let words = words(&phrase);
+            if !words.iter().all(|word| named.contains(word)) {
+                let by_facet = phrase.ends_with("ly");
+                self.brands.push(NamedBrand { facet, words, by_facet });
+            }
         }
     }
 }
@@ -157,6 +170,23 @@ mod tests {
         assert!(facets.contains(&FacetKey::of(Axis::Brand, "green valley")));
         assert!(facets.contains(&FacetKey::of(Axis::Brand, "milk")));
         assert_eq!(facets.len(), 6);
+    }
+
+    #[test]
+    fn words_that_ask_for_an_attribute_name_no_brand() {
+        assert!(view("fresh").brands.is_empty());
+        let facets: Vec<_> = view("fresh express").brands.iter().map(|b| b.facet).collect();
+        assert!(facets.contains(&FacetKey::of(Axis::Brand, "fresh express")));
+    }
+
+    #[test]
+    fn three_words_or_a_number_with_a_unit_mean_one_product() {
+        for query in ["oatly barista 1l", "milk 2 lb", "organic whole milk", "penne rigate pasta"] {
+            assert!(view(query).specific, "{query}");
+        }
+        for query in ["milk", "whole milk", "show me some milk", "milk under $5", "7 up", ""] {
+            assert!(!view(query).specific, "{query}");
+        }
     }
 
     #[test]

@@ -155,24 +155,30 @@ struct Intents<'a> {
     query: &'a QueryView,
     /// Bit a `query.brands`: some hit is of this brand.
     brands: u64,
+    /// Some hit has a brand at all.
+    branded: bool,
     /// Topic words that name no brand of the list.
     topic: Vec<u32>,
 }
 
 impl<'a> Intents<'a> {
     fn of(query: &'a QueryView, hits: &[Candidate<'_>]) -> Self {
-        let mut brands = 0_u64;
+        let (mut brands, mut branded) = (0_u64, false);
         if !query.brands.is_empty() {
             // every facet of every hit comes by here
             for hit in hits {
                 for facet in &hit.facts.facets {
                     if facet.axis() == Axis::Brand {
+                        branded = true;
                         brands |= named(query, *facet);
                     }
                 }
             }
         }
-        let mut intents = Self { query, brands, topic: query.topic.clone() };
+        if brands != 0 {
+            brands = without_product_words(query, hits, brands);
+        }
+        let mut intents = Self { query, brands, branded, topic: query.topic.clone() };
         if brands != 0 {
             let named: Vec<u32> = intents.brands().flat_map(|b| b.words.clone()).collect();
             intents.topic.retain(|word| !named.contains(word));
@@ -204,16 +210,28 @@ impl<'a> Intents<'a> {
     /// How many of the query's names each hit matches; empty when it names nothing.
     fn matched(&self, hits: &[Candidate<'_>]) -> Vec<u8> {
         let query = self.query;
-        if query.attributes.is_empty() && query.sizes.is_empty() && self.brands == 0 {
+        // What such words name cannot be told without brands: the shop's own best answer stays first.
+        let keeps_top = query.specific && !self.branded;
+        let names = !query.attributes.is_empty() || !query.sizes.is_empty() || self.brands != 0;
+        if !names && !keeps_top {
             return Vec::new();
         }
         let count = |hit: &Candidate<'_>| {
             let attributes = query.attributes.iter().filter(|a| hit.facts.has(**a));
             let sizes = query.sizes.iter().filter(|size| holds(hit.facts, size));
             let branded = self.brands().any(|brand| is_of(hit.facts, brand));
-            (attributes.count() + sizes.count() + usize::from(branded)).min(7) as u8
+            let named = attributes.count() + sizes.count() + usize::from(branded);
+            // Beside a brand or a size the other words tell one of its products from another.
+            let rest = (self.brands != 0 || !query.sizes.is_empty())
+                && !self.topic.is_empty()
+                && holds(hit.facts, &self.topic);
+            (named + usize::from(rest)).min(6) as u8
         };
-        hits.iter().map(count).collect()
+        let mut matched: Vec<u8> = hits.iter().map(count).collect();
+        if let Some(top) = matched.first_mut().filter(|_| keeps_top) {
+            *top = 7;
+        }
+        matched
     }
 }
 
@@ -223,8 +241,35 @@ fn named(query: &QueryView, brand: FacetKey) -> u64 {
     brands.fold(0, |bits, (i, named)| bits | u64::from(named.facet == brand) << i)
 }
 
+/// Takes out brands whose words are words of products too: names that at least as many hits of other
+/// brands hold as there are hits of the brand. Apples are apples, whoever is called Apple.
+fn without_product_words(query: &QueryView, hits: &[Candidate<'_>], brands: u64) -> u64 {
+    let mut left = brands;
+    for (bit, brand) in query.brands.iter().take(64).enumerate() {
+        if brands >> bit & 1 == 0 || brand.by_facet {
+            continue;
+        }
+        let (mut own, mut others) = (0_usize, 0_usize);
+        for hit in hits {
+            let named = hit.facts.on_axis(Axis::Brand).fold(0, |n, b| n | named(query, b));
+            if hit.facts.facets.contains(&brand.facet) {
+                own += 1;
+            } else if named & brands == 0
+                && hit.facts.on_axis(Axis::Brand).next().is_some()
+                && holds(hit.facts, &brand.words)
+            {
+                others += 1;
+            }
+        }
+        if others >= own {
+            left &= !(1 << bit);
+        }
+    }
+    left
+}
+
 fn is_of(facts: &ProductFacts, brand: &super::query::NamedBrand) -> bool {
-    facts.facets.contains(&brand.facet) || holds(facts, &brand.words)
+    facts.facets.contains(&brand.facet) || (!brand.by_facet && holds(facts, &brand.words))
 }
 
 /// True when the product's words hold all of `words`.

@@ -164,6 +164,59 @@ fn what_the_query_names_stays_before_what_it_does_not_name() {
 }
 
 #[test]
+fn beside_a_named_brand_the_other_words_tell_its_products_apart() {
+    let mut stage = Stage::new(
+        "oatly barista 1l",
+        &[
+            "Oatly Barista 1L | Oatly | plant-based/oat |",
+            "Alpro Oat 1L | Alpro | plant-based/oat |",
+            "Oatly Original 1L | Oatly | plant-based/oat |",
+            "Oat Cream | Alpro | plant-based/cream |",
+        ],
+    );
+    let original = stage.facts("Oatly Original 1L");
+    stage.did(9, Kind::PurchaseRepeat, &original);
+    assert_eq!(stage.shown()[..2], ["Oatly Barista 1L", "Oatly Original 1L"]);
+    stage.query = "oatly".to_owned();
+    assert_eq!(stage.shown()[0], "Oatly Original 1L");
+}
+
+#[test]
+fn a_brand_called_like_a_product_is_not_named_by_the_products_word() {
+    let mut stage = Stage::new(
+        "fresh apple",
+        &[
+            "Green Apple | Apple | fruit |",
+            "Gala Apple | Orchard | fruit |",
+            "Fuji | Hillside | fruit |",
+            "Pear | Hillside | fruit |",
+            "Plate | Kitchen | home |",
+        ],
+    );
+    stage.query = "apple".to_owned();
+    let fuji = stage.facts("Fuji");
+    stage.did(9, Kind::PurchaseRepeat, &fuji);
+    assert_eq!(stage.shown()[0], "Fuji", "its category holds the leading hits");
+    stage.goods.remove(1);
+    assert_eq!(stage.shown()[0], "Green Apple", "now only the brand is called so");
+}
+
+#[test]
+fn where_no_brand_is_known_a_product_that_is_named_in_full_stays_first() {
+    let goods = ["Penne Rigate Pasta | | pasta |", "Spaghetti Pasta | | pasta |", "Tea | | tea |"];
+    let mut stage = Stage::new("pasta", &goods);
+    let favourite = stage.facts("Spaghetti Pasta");
+    stage.did(9, Kind::PurchaseRepeat, &favourite);
+    assert_eq!(stage.shown()[0], "Spaghetti Pasta");
+    for query in ["penne 500 g", "penne rigate pasta", "pasta 500g"] {
+        stage.query = query.to_owned();
+        assert_eq!(stage.shown()[0], "Penne Rigate Pasta", "{query}");
+    }
+    stage.rules.guards.query_intent = false;
+    assert_eq!(stage.shown()[0], "Spaghetti Pasta");
+}
+
+#[test]
 fn pins_and_sponsored_places_are_locked_and_taste_flows_around_them() {
     let mut stage = Stage::new("yogurt", YOGURTS);
     stage.goods[1].sponsored = true;

@@ -231,7 +231,7 @@ impl<'l> Against<'l> {
 }
 
 /// The named parts of a hit's score.
-fn parts(
+pub(super) fn parts(
     request: &RankRequest<'_>,
     ranking: &Ranking,
     old: usize,

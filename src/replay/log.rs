@@ -89,6 +89,19 @@ pub struct Description {
     pub(super) kind: Option<u32>,
 }
 
+impl Description {
+    /// A product as a shop describes it; the category from the widest level to the narrowest.
+    pub fn of(
+        name: Option<String>,
+        category: Vec<String>,
+        brand: Option<String>,
+        attributes: Vec<String>,
+        price: Option<f32>,
+    ) -> Self {
+        Self { name, category, brand, attributes, price, kind: None }
+    }
+}
+
 /// Texts as numbers.
 #[derive(Debug)]
 pub(super) struct Names<T> {
@@ -239,7 +252,7 @@ impl Reader {
         log
     }
 
-    fn problem(&self, said: Said) -> Problem {
+    pub(super) fn problem(&self, said: Said) -> Problem {
         Problem {
             file: self.file.clone(),
             line: self.line,
@@ -266,7 +279,7 @@ impl Reader {
         Ok(())
     }
 
-    fn event(&mut self, said: &line::Event<'_>) -> Result<(), Said> {
+    pub(super) fn event(&mut self, said: &line::Event<'_>) -> Result<(), Said> {
         let (person, product) = (self.person(&said.who)?, self.product("product", &said.product)?);
         if let Some(ranking) = &said.ranking
             && let Some(index) = self.rankings.get(ranking.as_ref())
@@ -279,7 +292,7 @@ impl Reader {
         self.record(Record::Event(Event { at, person, product, kind, quantity }))
     }
 
-    fn search(&mut self, said: &line::Search<'_>) -> Result<(), Said> {
+    pub(super) fn search(&mut self, said: &line::Search<'_>) -> Result<(), Said> {
         if said.list.len() > HITS_MAX {
             let found = format!("found {} hits", said.list.len());
             return Err(Said::of("list", found, format!("at most {HITS_MAX}")));
@@ -303,7 +316,7 @@ impl Reader {
         self.record(Record::Search(Search { at, person, query, list: list.into(), truth, scored }))
     }
 
-    fn describe(&mut self, id: &str, mut description: Description) -> Result<(), Said> {
+    pub(super) fn describe(&mut self, id: &str, mut description: Description) -> Result<(), Said> {
         let product = self.product("id", id)? as usize;
         let kind = match description.category.last() {
             Some(kind) => Some(self.word(kind)?),

@@ -233,7 +233,6 @@ impl<'l> Walk<'l> {
     }
 
     /// What is known of a person now.
-    #[cfg(test)]
     pub(super) fn profile(&self, person: u32) -> &Profile {
         &self.people[person as usize].profile
     }

@@ -24,7 +24,7 @@ use crate::types::ids::ProductId;
 use crate::types::problem::Problem;
 use crate::types::product::{Axis, FacetKey, PriceTier, normalise};
 use crate::types::signal::SignalKind;
-use crate::yaml::{self, Check, Fault, Path, Problems, printable, tree};
+use crate::yaml::{self, Check, Fault, Node, Path, Problems, printable, tree};
 
 /// The shipped rules as problems and status name them.
 pub const SHIPPED_FILE: &str = "config/personalization_rules.yaml";
@@ -44,8 +44,22 @@ impl Rules {
         text: &str,
         knowledge: Arc<Knowledge>,
     ) -> Result<Self, Vec<Problem>> {
+        Self::compile_under(file, text, &[], knowledge)
+    }
+
+    /// The same with edits laid on top, as `rules` of an executable case are.
+    ///
+    /// # Errors
+    /// Every problem in the text and in the edits, each with its own place.
+    pub fn compile_under(
+        file: &str,
+        text: &str,
+        edits: &[&Node],
+        knowledge: Arc<Knowledge>,
+    ) -> Result<Self, Vec<Problem>> {
         let mut problems = Problems::default();
-        let tree = tree::parse(file, text, &mut problems);
+        let mut tree = tree::parse(file, text, &mut problems);
+        edits.iter().for_each(|edit| tree.lay(edit));
         let raw: RawRules = yaml::read(&tree, &schema(), &mut problems);
         let mut check = Check { tree: &tree, problems: &mut problems };
         preference(&raw.ranking, &mut check);

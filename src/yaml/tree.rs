@@ -105,6 +105,20 @@ impl Node {
         }
     }
 
+    /// Lays `over` on top: maps are merged key by key, anything else takes the place of what is there.
+    pub fn lay(&mut self, over: &Node) {
+        let (Value::Map(entries), Value::Map(more)) = (&mut self.value, &over.value) else {
+            self.clone_from(over);
+            return;
+        };
+        for new in more {
+            match entries.iter_mut().find(|entry| entry.key == new.key) {
+                Some(entry) => entry.node.lay(&new.node),
+                None => entries.push(new.clone()),
+            }
+        }
+    }
+
     /// The same value as JSON; numbers that JSON cannot hold become null.
     pub fn to_json(&self) -> serde_json::Value {
         use serde_json::{Number, Value as Json};

@@ -11,6 +11,7 @@ mod api_document;
 mod asked;
 mod budgets;
 mod caching;
+mod cases;
 mod check_reply;
 mod command_line;
 mod consent;

@@ -17,6 +17,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app", 7),
     ("admin", 6),
     ("api", 6),
+    ("cases", 6),
     ("demo", 6),
     ("proxy", 6),
     ("serve", 6),
@@ -45,6 +46,7 @@ const FLOORS: &[(&str, u8)] = &[
 
 /// Modules without sockets, files, async, clock or chance.
 const PURE: &[&str] = &[
+    "cases",
     "config",
     "identity",
     "preferences",
