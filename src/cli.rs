@@ -8,6 +8,7 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod diff;
 mod operator;
 mod replay;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     Status(status::Status),
     /// Live searches, before and after.
     Tap(tap::Tap),
+    /// What an edit of the rules changes on a recorded log: which searches, how, for whom, how well.
+    Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
