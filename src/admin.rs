@@ -5,6 +5,7 @@
 //! | ops, read-only | `GET /livez` `/readyz` `/startupz` `/metrics` `/version` | see `ops` |
 //! | admin, loopback | `GET /rules` | the live table, and why the last edit was rejected |
 //! | admin | `GET /status` | the funnel of each route, and its biggest leak |
+//! | admin, operators | `POST /rules/preview` | what an edit of the rules would change; it changes nothing |
 //! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
 //! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
 //! | admin, operators | `POST /routes/{name}/on` | a route that its faults switched off, on again |
@@ -14,6 +15,7 @@
 
 mod follow;
 mod ops;
+mod preview;
 pub mod status;
 
 pub use ops::router as ops;
@@ -30,6 +32,7 @@ use serde_json::json;
 
 use crate::border::{Border, is_deliberate, name_us};
 use crate::client::reach::Reaches;
+use crate::config::RulesFile;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -44,6 +47,8 @@ pub struct Admin {
     pub personalizer: Arc<Personalizer>,
     /// The rules.
     pub rules: Arc<RulesTable>,
+    /// Where they are read from.
+    pub rules_file: RulesFile,
     /// Who is being served.
     pub lifecycle: Arc<Lifecycle>,
     /// Do the upstreams accept connections?
@@ -59,6 +64,7 @@ pub fn router(admin: Admin) -> Router {
     let told_to_all =
         Router::new().route("/rules", get(rules)).route("/status", get(status::status));
     let for_operators = Router::new()
+        .route("/rules/preview", post(preview::preview))
         .route("/tap", get(follow::tap))
         .route("/explain/{query}", get(follow::explain))
         .route("/personalization/off", post(switch_off))

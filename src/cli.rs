@@ -10,6 +10,7 @@ mod check;
 mod demo;
 mod diff;
 mod operator;
+mod preview;
 mod replay;
 mod serve;
 mod status;
@@ -52,6 +53,8 @@ enum Command {
     Status(status::Status),
     /// Live searches, before and after.
     Tap(tap::Tap),
+    /// What an edit of the rules would change in the last searches of a running sidecar.
+    Preview(preview::Preview),
     /// What an edit of the rules changes on a recorded log: which searches, how, for whom, how well.
     Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
@@ -90,6 +93,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
+        Command::Preview(preview) => preview.run(),
         Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
         #[cfg(feature = "demo")]

@@ -53,6 +53,26 @@ pub struct Limits {
     pub memory_hard_percent: u64,
     /// What the track API takes.
     pub track: Track,
+    /// What is kept to try an edit of the rules on.
+    pub preview: Preview,
+}
+
+/// Searches on which an edit of the rules can be tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Preview {
+    /// How many; 0 = none.
+    pub searches_max: usize,
+    /// Bytes of all of them; 0 = none.
+    pub bytes_max: usize,
+    /// Of the searches of one second so many are kept.
+    pub per_second_max: u64,
+}
+
+impl Preview {
+    /// Is anything kept at all?
+    pub fn is_on(&self) -> bool {
+        self.searches_max > 0 && self.bytes_max > 0
+    }
 }
 
 /// What the track API and its dialects take.
@@ -98,10 +118,12 @@ impl Limits {
     }
 
     /// Bytes that bodies in our hands take at most: each request as read ahead, its reply as
-    /// received and as it goes out.
+    /// received and as it goes out; and the searches that are kept for previews.
     pub fn held_bytes_max(&self) -> u64 {
         let one = self.peek_bytes_max.saturating_add(self.reply_bytes_max.saturating_mul(2));
-        u64::try_from(self.in_flight_max.saturating_mul(one)).unwrap_or(u64::MAX)
+        let kept = if self.preview.is_on() { self.preview.bytes_max } else { 0 };
+        let all = self.in_flight_max.saturating_mul(one).saturating_add(kept);
+        u64::try_from(all).unwrap_or(u64::MAX)
     }
 
     /// Compares what bodies may take with the memory that there is.
@@ -113,7 +135,8 @@ impl Limits {
         if held <= memory_bytes {
             return Ok(());
         }
-        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, .. } = self;
+        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, preview, .. } = self;
+        let Preview { bytes_max: kept, .. } = preview;
         Err(Problem {
             key: "limits.in_flight_max".into(),
             expected: format!(
@@ -124,7 +147,7 @@ impl Limits {
                 "settings",
                 format!(
                     "in_flight_max {in_flight_max} × (peek_bytes_max {peek_bytes_max} + 2 × \
-                     reply_bytes_max {reply_bytes_max}) = {held} bytes"
+                     reply_bytes_max {reply_bytes_max}) + preview_bytes_max {kept} = {held} bytes"
                 ),
             )
         })

@@ -201,6 +201,7 @@ impl Personalizer {
         };
         let lists = self.rank_lists(search, &reply, &pass)?;
         let one = lists.first().ok_or(FailOpen::Unmoved)?;
+        self.keep_search(search, one.list, &one.facts);
         let allowed = self.allows(search);
         let usual = |was: usize| {
             let facts = one.facts.get(was).filter(|facts| allowed || !facts.sensitive)?;

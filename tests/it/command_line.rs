@@ -93,8 +93,8 @@ fn check_and_serve_refuse_bodies_that_cannot_fit_into_the_memory_and_show_the_su
             .unwrap();
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
         assert_eq!(run.status.code(), Some(78), "{command}: {said}");
-        let sum =
-            "in_flight_max 100 × (peek_bytes_max 65536 + 2 × reply_bytes_max 1048576) = 216268800";
+        let sum = "in_flight_max 100 × (peek_bytes_max 65536 + 2 × reply_bytes_max 1048576) + \
+                   preview_bytes_max 4194304 = 220463104";
         assert!(said.contains(sum) && said.contains("100000000 bytes"), "{command}: {said}");
     }
 }

@@ -33,6 +33,7 @@ mod live;
 mod matrix;
 mod modes;
 mod pages;
+mod preview;
 mod prometheus;
 mod replay;
 mod restart;
