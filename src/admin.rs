@@ -3,7 +3,8 @@
 //! | port | path | what |
 //! |---|---|---|
 //! | ops, read-only | `GET /livez` `/readyz` `/startupz` `/metrics` `/version` | see `ops` |
-//! | admin, loopback | `GET /rules` | the live table, and why the last edit was rejected |
+//! | admin, loopback | `GET /openapi.json` | all of this in the words of OpenAPI |
+//! | admin | `GET /rules` | the live table, and why the last edit was rejected |
 //! | admin | `GET /status` | the funnel of each route, and its biggest leak |
 //! | admin, operators | `POST /rules/preview` | what an edit of the rules would change; it changes nothing |
 //! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
@@ -13,6 +14,7 @@
 //! What changes something is POST and wants an operator's token. The whole admin port turns pages
 //! in browsers away, and wants the token for everything where it listens beyond loopback.
 
+mod describe;
 mod follow;
 mod ops;
 mod preview;
@@ -26,13 +28,13 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::border::{Border, is_deliberate, name_us};
 use crate::client::reach::Reaches;
 use crate::config::RulesFile;
+use crate::openapi::Endpoints;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
@@ -61,21 +63,42 @@ pub struct Admin {
 
 /// The admin port.
 pub fn router(admin: Admin) -> Router {
-    let told_to_all =
-        Router::new().route("/rules", get(rules)).route("/status", get(status::status));
-    let for_operators = Router::new()
-        .route("/rules/preview", post(preview::preview))
-        .route("/tap", get(follow::tap))
-        .route("/explain/{query}", get(follow::explain))
-        .route("/personalization/off", post(switch_off))
-        .route("/personalization/on", post(switch_on))
-        .route("/routes/{name}/on", post(route_on));
     let operator = || middleware::from_fn_with_state(admin.clone(), operator);
-    let told_to_all = if admin.loopback { told_to_all } else { told_to_all.layer(operator()) };
-    told_to_all
-        .merge(for_operators.layer(operator()))
+    let free = |router: Router<Admin>| {
+        if admin.loopback { router } else { router.layer(operator()) }
+    };
+    told_to_all()
+        .within(free)
+        .and(for_operators().within(|router| router.layer(operator())))
+        .router()
+        .fallback(async || refused(StatusCode::NOT_FOUND, "no_such_path"))
+        .method_not_allowed_fallback(async || refused(StatusCode::METHOD_NOT_ALLOWED, "method"))
         .layer(middleware::from_fn(deliberate))
         .with_state(admin)
+}
+
+/// Both ports' endpoints in the words of OpenAPI 3.1.
+pub fn document() -> Value {
+    told_to_all().and(for_operators()).and(ops::endpoints()).document(&describe::ABOUT)
+}
+
+fn told_to_all() -> Endpoints<Admin> {
+    Endpoints::default()
+        .get("/rules", rules, describe::rules())
+        .get("/status", status::status, describe::status())
+        .get("/openapi.json", async || Json(document()), describe::document())
+}
+
+fn for_operators() -> Endpoints<Admin> {
+    let off = describe::switch("switchOff", "The kill switch: every route off, at once");
+    let on = describe::switch("switchOn", "Every route as the settings have it");
+    Endpoints::default()
+        .post("/rules/preview", preview::preview, describe::preview())
+        .get("/tap", follow::tap, describe::tap())
+        .get("/explain/{query}", follow::explain, describe::explain())
+        .post("/personalization/off", switch_off, off)
+        .post("/personalization/on", switch_on, on)
+        .post("/routes/{name}/on", route_on, describe::route_on())
 }
 
 /// Turns away what a page in somebody's browser makes it ask.
@@ -98,7 +121,8 @@ async fn operator(State(admin): State<Admin>, request: Request, next: Next) -> R
 }
 
 fn refused(status: StatusCode, reason: &'static str) -> Response {
-    let mut reply = (status, Json(json!({"error": reason, "from": "leafrank"}))).into_response();
+    let problem = describe::Problem { error: reason, from: "leafrank" };
+    let mut reply = (status, Json(problem)).into_response();
     name_us(reply.headers_mut(), reason);
     reply
 }
@@ -107,37 +131,37 @@ async fn rules(State(admin): State<Admin>) -> Response {
     Json(rules_of(&admin)).into_response()
 }
 
-fn rules_of(admin: &Admin) -> serde_json::Value {
+fn rules_of(admin: &Admin) -> describe::RulesInForce {
     let status = admin.rules.status();
     let problems = status.last_error.iter().flat_map(|all| all.iter());
-    json!({
-        "version": &*status.version,
-        "generation": status.generation,
-        "loaded_at_ms": status.loaded_at.0,
-        "source": status.source,
-        "degraded": status.degraded.map(|degraded| degraded.reason()),
-        "rejected_total": status.rejected_total,
-        "last_error": problems.map(ToString::to_string).collect::<Vec<_>>(),
-        "personalization": if admin.personalizer.is_on() { "on" } else { "off" },
-    })
+    describe::RulesInForce {
+        version: status.version.to_string(),
+        generation: status.generation,
+        loaded_at_ms: status.loaded_at.0,
+        source: status.source,
+        degraded: status.degraded.map(|degraded| degraded.reason()),
+        rejected_total: status.rejected_total,
+        last_error: problems.map(ToString::to_string).collect(),
+        personalization: if admin.personalizer.is_on() { "on" } else { "off" },
+    }
 }
 
-async fn switch_off(State(admin): State<Admin>) -> Json<serde_json::Value> {
+async fn switch_off(State(admin): State<Admin>) -> Json<describe::Switch> {
     admin.personalizer.switch(false);
-    Json(json!({"personalization": "off"}))
+    Json(describe::Switch { personalization: "off" })
 }
 
-async fn switch_on(State(admin): State<Admin>) -> Json<serde_json::Value> {
+async fn switch_on(State(admin): State<Admin>) -> Json<describe::Switch> {
     admin.personalizer.switch(true);
-    Json(json!({"personalization": "on"}))
+    Json(describe::Switch { personalization: "on" })
 }
 
 async fn route_on(State(admin): State<Admin>, Path(name): Path<String>) -> Response {
     match admin.personalizer.breaker_of(&name) {
         Some(breaker) => {
             let was_tripped = breaker.switch_on();
-            Json(json!({"route": name, "was_tripped": was_tripped})).into_response()
+            Json(describe::RouteOn { route: name, was_tripped }).into_response()
         }
-        None => (StatusCode::NOT_FOUND, "no such route\n").into_response(),
+        None => refused(StatusCode::NOT_FOUND, "no_such_route"),
     }
 }

@@ -9,10 +9,10 @@
 //! | `POST /api/search/personalized` | a search through the shop, with reasons |
 //! | `GET /api/live?user_id=` | a WebSocket: what is learned of a user, as it happens |
 //! | `GET`, `DELETE /api/users/{id}`, `PUT …/consent` | all that is known; forgets it; what may be |
-//! | `POST /api/joins` | searches at another sidecar, in front of the shop |
+//! | `POST /api/joins`, `GET /openapi.json` | searches at another sidecar; all of this for programs |
 //!
-//! Served on a port of its own; the data port answers one only where the settings list it. Who names a
-//! user must be one whom `border` lets speak for them. Never cached; pages of any origin may call.
+//! Served on a port of its own; the data port answers one of these only where the settings list it.
+//! Who may ask about a user, `border` says. Never cached; pages of any origin may call.
 
 mod body;
 mod error;
@@ -25,26 +25,31 @@ mod live;
 mod preferences;
 mod refusal;
 mod search;
+mod sent;
+mod shape;
 mod track;
+mod trouble;
 mod ubi;
 mod users;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use futures_util::FutureExt;
+use serde_json::Value;
 
+use error::ApiError;
 pub use search::AskShop;
 
 use crate::border::{Border, Peer};
 use crate::config::Track;
 use crate::observe::Observer;
+use crate::openapi::{About, Endpoints, Operation, Scheme};
 use crate::personalize::Personalizer;
 use crate::telemetry::limits::LimitHits;
 use crate::telemetry::metrics::Metrics;
@@ -75,35 +80,147 @@ pub struct Api {
 /// Longest request body, in bytes, where it is not one of events, which has a limit of its own.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Who may ask about a user, or act as one.
+const SPEAKS: &[&str] = &["apiToken", "userToken", "peerToken"];
+/// Anybody may; who proves something is believed more.
+const TEACHES: &[&str] = &["", "apiToken", "userToken", "peerToken"];
+
 /// All endpoints.
 pub fn router(api: Api) -> Router {
-    Router::new()
-        .route("/api/interactions/track", post(track::track))
-        .route("/1/events", post(insights::events))
-        .route("/ubi_events", post(ubi::collected))
-        .route("/ubi_events/_doc", post(ubi::document))
-        .route("/ubi_events/_doc/", post(ubi::document))
-        .route("/ubi_events/_doc/{id}", post(ubi::named).put(ubi::named))
-        .route("/ubi_events/_create/{id}", post(ubi::created).put(ubi::created))
-        .route("/ubi_events/_bulk", post(ubi::bulk_of_events).put(ubi::bulk_of_events))
-        .route("/_bulk", post(ubi::bulk_of_any).put(ubi::bulk_of_any))
-        .route("/ubi_queries", post(ubi::queries))
-        .route("/api/users/{id}/preferences/live", get(preferences::by_path))
-        .route("/api/preferences/live", get(preferences::by_query))
-        .route(
-            "/api/users/{id}/preferences/facets/{axis}/{value}",
-            put(preferences::facets::put).delete(preferences::facets::clear),
-        )
-        .route("/api/search/personalized", post(search::personalized))
-        .route("/api/live", get(live::live))
-        .route("/api/users/{id}", get(users::export).delete(users::erase))
-        .route("/api/users/{id}/consent", put(users::consent))
-        .route("/api/joins", post(joins::told))
+    endpoints()
+        .router()
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(Extension(Arc::<body::Room>::default()))
         .layer(middleware::from_fn_with_state(api.clone(), heard))
         .layer(middleware::from_fn(open_to_pages))
         .with_state(api)
+}
+
+/// All endpoints in the words of OpenAPI 3.1.
+pub fn document() -> Value {
+    endpoints().document(&ABOUT)
+}
+
+fn endpoints() -> Endpoints<Api> {
+    events().and(dialects()).and(shoppers()).get("/openapi.json", described, described_document())
+}
+
+fn events() -> Endpoints<Api> {
+    Endpoints::default().post("/api/interactions/track", track::track, track::described()).post(
+        "/api/joins",
+        joins::told,
+        joins::described(),
+    )
+}
+
+fn dialects() -> Endpoints<Api> {
+    let (doc, create) = ("/ubi_events/_doc/{id}", "/ubi_events/_create/{id}");
+    let (bulk, any) = ("/ubi_events/_bulk", "/_bulk");
+    Endpoints::default()
+        .post("/1/events", insights::events, insights::described())
+        .post("/ubi_events", ubi::collected, ubi::described_collected())
+        .post("/ubi_events/_doc", ubi::document, ubi::described_document("ubiDocument"))
+        .post("/ubi_events/_doc/", ubi::document, ubi::described_document("ubiDocumentSlash"))
+        .post(doc, ubi::named, ubi::described_named("ubiPostDocument"))
+        .put(doc, ubi::named, ubi::described_named("ubiPutDocument"))
+        .post(create, ubi::created, ubi::described_created("ubiPostCreate"))
+        .put(create, ubi::created, ubi::described_created("ubiPutCreate"))
+        .post(bulk, ubi::bulk_of_events, ubi::described_bulk("ubiPostBulk"))
+        .put(bulk, ubi::bulk_of_events, ubi::described_bulk("ubiPutBulk"))
+        .post(any, ubi::bulk_of_any, ubi::described_bulk("postBulk"))
+        .put(any, ubi::bulk_of_any, ubi::described_bulk("putBulk"))
+        .post("/ubi_queries", ubi::queries, ubi::described_queries())
+}
+
+fn shoppers() -> Endpoints<Api> {
+    let (user, live) = ("/api/users/{id}", "/api/users/{id}/preferences/live");
+    let facet = "/api/users/{id}/preferences/facets/{axis}/{value}";
+    Endpoints::default()
+        .get(live, preferences::by_path, preferences::described_by_path())
+        .get("/api/preferences/live", preferences::by_query, preferences::described_by_query())
+        .put(facet, preferences::facets::put, preferences::facets::described_put())
+        .delete(facet, preferences::facets::clear, preferences::facets::described_clear())
+        .post("/api/search/personalized", search::personalized, search::described())
+        .get("/api/live", live::live, live::described())
+        .get(user, users::export, users::described_export())
+        .delete(user, users::erase, users::described_erase())
+        .put("/api/users/{id}/consent", users::consent, users::described_consent())
+}
+
+const ABOUT: About = About {
+    title: "Leafrank",
+    description: "What a shop, its pages and its shoppers tell the sidecar, and what it knows of them. \
+                  Every answer that is an error says so in `X-Leafrank`; no answer may be cached; \
+                  pages of any origin may call.",
+    server: "http://127.0.0.1:8081",
+    tags: &[
+        ("events", "What shoppers did."),
+        ("dialects", "The same in Algolia's and OpenSearch's words."),
+        ("preferences", "What is known of a user's taste."),
+        ("search", "A search through the shop, in the shopper's order."),
+        ("users", "A user's own data, in their own hands."),
+        ("sidecars", "What sidecars tell each other, and this document."),
+    ],
+    schemes: &[
+        Scheme {
+            name: "apiToken",
+            header: None,
+            format: None,
+            about: "A token of `trust.api_token_file`: may ask about any user and report for any.",
+        },
+        Scheme {
+            name: "operatorToken",
+            header: None,
+            format: None,
+            about: "A token of `trust.admin_token_file`, else `admin.token` in `data_dir`.",
+        },
+        Scheme {
+            name: "userToken",
+            header: None,
+            format: Some("JWT"),
+            about: "A token that names the user, where `identity.token` has keys. It may stand wherever \
+                    `identity.user` looks for it.",
+        },
+        Scheme {
+            name: "peerToken",
+            header: Some("X-Leafrank-Token"),
+            format: None,
+            about: "A token of `trust.token_file`, from a peer who names the user in \
+                    `X-Leafrank-User` and the visit in `X-Leafrank-Session`.",
+        },
+    ],
+    elsewhere: &[],
+};
+
+/// `GET /openapi.json`: this document.
+fn described_document() -> Operation {
+    let operation = Operation::new("document", "sidecars", "This document")
+        .answers::<shape::Document>(200, "OpenAPI 3.1.");
+    trouble::fails(operation, &[])
+}
+
+async fn described() -> Response {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let text = DOCUMENT.get_or_init(|| document().to_string()).as_str();
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+async fn no_such_path(request: Request) -> ApiError {
+    ApiError {
+        status: StatusCode::NOT_FOUND,
+        code: "no_such_path",
+        message: format!("found {}; what there is, GET /openapi.json says", request.uri().path()),
+    }
+}
+
+async fn no_such_method(request: Request) -> ApiError {
+    ApiError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method",
+        message: format!("found {}; the header Allow says what may be", request.method()),
+    }
 }
 
 /// Hears what the peer says to us; on the data port that was done before.
@@ -132,7 +249,7 @@ async fn open_to_pages(request: Request, next: Next) -> Response {
         let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
         answer.unwrap_or_else(|_| {
             tracing::error!("a panic was caught in our own API");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            ApiError::fault().into_response()
         })
     };
     let headers = reply.headers_mut();

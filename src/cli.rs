@@ -62,9 +62,9 @@ enum Command {
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
-    /// Print the JSON Schema of a file, for editors.
+    /// Print the JSON Schema of a file, for editors, or a document of the API, for clients.
     Schema {
-        /// Which file.
+        /// Of what.
         of: SchemaOf,
     },
 }
@@ -75,6 +75,10 @@ enum SchemaOf {
     Rules,
     /// `leafrank.yaml`
     Settings,
+    /// The API port's endpoints, in the words of OpenAPI 3.1.
+    Openapi,
+    /// The admin and ops ports' endpoints.
+    OpenapiAdmin,
 }
 
 /// Parses the command line and does what it says.
@@ -102,6 +106,8 @@ pub fn run() -> ExitCode {
             let schema = match of {
                 SchemaOf::Rules => crate::rules::schema(),
                 SchemaOf::Settings => crate::config::schema(),
+                SchemaOf::Openapi => crate::api::document(),
+                SchemaOf::OpenapiAdmin => crate::admin::document(),
             };
             println!("{schema:#}");
             ExitCode::SUCCESS

@@ -51,7 +51,8 @@ pub mod trust;
 pub mod config;
 pub mod rules;
 
-// floor 1: formats (pure), and what the process says and how it ends
+// floor 1: formats (pure), what is said of endpoints, what the process says and how it ends
+pub mod openapi;
 pub mod shutdown;
 pub mod telemetry;
 pub mod wire;

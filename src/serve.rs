@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,7 +25,7 @@ use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 
-use crate::border::{Peer, sign};
+use crate::border::{Peer, name_us, sign};
 use crate::telemetry::limits::Gate;
 
 /// A request's body must have come and its answer be made within this.
@@ -87,8 +87,26 @@ fn peer_of(stream: &Stream) -> Option<IpAddr> {
     stream.get_socket_digest()?.peer_addr()?.as_inet().map(SocketAddr::ip)
 }
 
+/// What any of our endpoints says of an answer that was not made in time.
+#[derive(Clone, Copy, serde::Serialize)]
+struct TooSlow {
+    error: &'static str,
+    message: &'static str,
+    from: &'static str,
+}
+
+const TOO_SLOW: TooSlow = TooSlow {
+    error: "too_slow",
+    message: "the body did not come, or the answer was not made, within 30 s",
+    from: "leafrank",
+};
+
 /// hyper's own timer sees to heads; this one to bodies that never end.
 async fn in_time(request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(ANSWER_MAX, next.run(request)).await;
-    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
+    answer.unwrap_or_else(|_| {
+        let mut reply = (StatusCode::REQUEST_TIMEOUT, Json(TOO_SLOW)).into_response();
+        name_us(reply.headers_mut(), TOO_SLOW.error);
+        reply
+    })
 }

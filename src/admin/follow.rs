@@ -13,10 +13,10 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::describe::Missed;
 use super::{Admin, refused};
 use crate::personalize::Told;
 use crate::types::ids::QueryId;
@@ -48,7 +48,7 @@ pub(super) async fn tap(State(admin): State<Admin>) -> Response {
 async fn next(searches: &mut Receiver<Arc<Told>>) -> Option<Bytes> {
     let line = match searches.recv().await {
         Ok(told) => serde_json::to_string(&*told).ok()?,
-        Err(RecvError::Lagged(missed)) => json!({ "missed": missed }).to_string(),
+        Err(RecvError::Lagged(missed)) => serde_json::to_string(&Missed { missed }).ok()?,
         Err(RecvError::Closed) => return None,
     };
     Some(Bytes::from(line + "\n"))

@@ -7,21 +7,23 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::json;
 
-use super::Admin;
+use super::{Admin, describe};
+use crate::openapi::Endpoints;
 
 /// Health, metrics, version.
 pub fn router(admin: Admin) -> Router {
-    Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/startupz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/version", get(version))
-        .with_state(admin)
+    endpoints().router().with_state(admin)
+}
+
+pub(super) fn endpoints() -> Endpoints<Admin> {
+    Endpoints::default()
+        .get("/livez", async || "ok\n", describe::alive("livez", "The process lives"))
+        .get("/startupz", async || "ok\n", describe::alive("startupz", "It has started"))
+        .get("/readyz", ready, describe::ready())
+        .get("/metrics", metrics, describe::metrics())
+        .get("/version", version, describe::version())
 }
 
 async fn ready(State(admin): State<Admin>) -> Response {
@@ -39,6 +41,6 @@ async fn metrics(State(admin): State<Admin>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.text()).into_response()
 }
 
-async fn version() -> Json<serde_json::Value> {
-    Json(json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")}))
+async fn version() -> Json<describe::Version> {
+    Json(describe::Version { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
 }

@@ -13,7 +13,8 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::Semaphore;
 
 use super::{Admin, refused};
@@ -50,7 +51,7 @@ pub(super) async fn preview(State(admin): State<Admin>, body: Body) -> Response 
         };
         let reply = match outcome {
             Ok(rules) => Json(summary(&admin, &rules)).into_response(),
-            Err(problems) => unusable(&admin, &problems),
+            Err(problems) => unusable(&admin, problems),
         };
         // Not before: who goes away does not end it.
         drop(trying);
@@ -60,16 +61,96 @@ pub(super) async fn preview(State(admin): State<Admin>, body: Body) -> Response 
     done.unwrap_or_else(|_| refused(StatusCode::INTERNAL_SERVER_ERROR, "fault"))
 }
 
-/// What `leafrank check` would say of it.
-fn unusable(admin: &Admin, problems: &[Problem]) -> Response {
-    let told = json!({
-        "error": "rules_unusable",
-        "from": "leafrank",
-        "file": reload::name_of(&admin.rules_file),
-        "problems": problems,
-    });
+/// Rules that cannot be used: what `leafrank check` would say of them.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UnusableRules")]
+pub(super) struct Unusable {
+    /// For programs.
+    error: &'static str,
+    /// Always `leafrank`.
+    from: &'static str,
+    /// As which the text is named in the problems: the sidecar's rules file.
+    file: String,
+    /// All of them, by line.
+    problems: Vec<Problem>,
+}
+
+/// What an edit of the rules would change in the last searches.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RulesPreview")]
+pub(super) struct Summary {
+    /// Version of the edited rules.
+    rules: String,
+    /// Version of the rules in force.
+    live: String,
+    /// Searches that were ranked under both.
+    searches: usize,
+    /// Searches that were kept, of shoppers or products that are not known any more.
+    forgotten: usize,
+    /// Searches whose order differs.
+    changed: usize,
+    /// Searches whose first hit differs.
+    first_changed: usize,
+    /// Rank-biased overlap of the leading ten, mean over all searches; 1 where nothing changes.
+    #[serde(rename = "rbo@10")]
+    rbo: f64,
+    /// What the leading ten have in common, of all that are in either; mean over all searches.
+    #[serde(rename = "jaccard@10")]
+    jaccard: f64,
+    /// The queries of which most searches change.
+    queries: Vec<Query>,
+    /// The products that move farthest.
+    movers: Vec<Mover>,
+    /// Why less is told than could be, if so.
+    off: Option<String>,
+}
+
+/// One query.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "PreviewedQuery")]
+struct Query {
+    /// As typed.
+    query: String,
+    /// Searches for it.
+    searches: usize,
+    /// Those that change.
+    changed: usize,
+}
+
+/// A product that would stand elsewhere.
+#[derive(JsonSchema, Serialize)]
+struct Mover {
+    /// Its id, as the shop writes it.
+    product: String,
+    /// Its name, as far as it is known.
+    name: String,
+    /// Its rank now, from 1.
+    from: usize,
+    /// Its rank with the edit.
+    to: usize,
+    /// In a search for this.
+    query: String,
+    /// What moves it; `null` where others do.
+    reason: Option<Reason>,
+}
+
+/// What moves a product: a part of its score, or a rule that holds it (1) or does not (0).
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "MoverReason")]
+struct Reason {
+    /// Which.
+    part: String,
+    /// Its value now.
+    was: f32,
+    /// Its value with the edit.
+    is: f32,
+}
+
+fn unusable(admin: &Admin, problems: Vec<Problem>) -> Response {
+    let (error, file) = ("rules_unusable", reload::name_of(&admin.rules_file));
+    let told = Unusable { error, from: "leafrank", file, problems };
     let mut reply = (StatusCode::UNPROCESSABLE_ENTITY, Json(told)).into_response();
-    name_us(reply.headers_mut(), "rules_unusable");
+    name_us(reply.headers_mut(), error);
     reply
 }
 
@@ -78,7 +159,7 @@ fn unusable(admin: &Admin, problems: &[Problem]) -> Response {
 struct Notes {
     churn: Churn,
     /// By product and query.
-    movers: Farthest<(String, String), Value>,
+    movers: Farthest<(String, String), Mover>,
     /// By query: searches, and those that change.
     queries: HashMap<String, (usize, usize)>,
 }
@@ -101,41 +182,41 @@ impl Notes {
     }
 }
 
-fn mover(tried: &Tried<'_>, leap: Leap) -> Value {
+fn mover(tried: &Tried<'_>, leap: Leap) -> Mover {
     let (product, name) = tried.product(leap.old);
     let reason = leap.reason(tried.requests, tried.rankings, tried.facet_name);
-    json!({
-        "product": product,
-        "name": name,
-        "from": leap.places.0 + 1,
-        "to": leap.places.1 + 1,
-        "query": tried.query,
-        "reason": reason.map(|(part, was, is)| json!({"part": part, "was": was, "is": is})),
-    })
+    Mover {
+        product: product.to_owned(),
+        name: name.to_owned(),
+        from: leap.places.0 + 1,
+        to: leap.places.1 + 1,
+        query: tried.query.to_owned(),
+        reason: reason.map(|(part, was, is)| Reason { part, was, is }),
+    }
 }
 
-fn summary(admin: &Admin, edited: &Rules) -> Value {
+fn summary(admin: &Admin, edited: &Rules) -> Summary {
     let mut notes = Notes::default();
     let trial = admin.personalizer.try_rules(edited, |tried| notes.note(tried));
     let Notes { churn, movers, queries } = notes;
-    let mut queries: Vec<_> =
-        queries.into_iter().filter(|(_, (_, changed))| *changed > 0).collect();
-    queries.sort_by(|(a, (_, x)), (b, (_, y))| y.cmp(x).then_with(|| a.cmp(b)));
+    let queries = queries.into_iter().filter(|(_, (_, changed))| *changed > 0);
+    let named = |(query, (searches, changed))| Query { query, searches, changed };
+    let mut queries: Vec<Query> = queries.map(named).collect();
+    queries.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| a.query.cmp(&b.query)));
     queries.truncate(QUERIES_MAX);
-    let told = |(query, (searches, changed)): (String, (usize, usize))| json!({"query": query, "searches": searches, "changed": changed});
-    json!({
-        "rules": &*edited.version,
-        "live": &*admin.rules.load().version,
-        "searches": trial.searches,
-        "forgotten": trial.forgotten,
-        "changed": churn.changed,
-        "first_changed": churn.first_changed,
-        "rbo@10": churn.rbo(),
-        "jaccard@10": churn.jaccard(),
-        "queries": queries.into_iter().map(told).collect::<Vec<_>>(),
-        "movers": movers.into_vec(),
-        "off": off(admin, edited, trial.is_cut_short),
-    })
+    Summary {
+        rules: edited.version.to_string(),
+        live: admin.rules.load().version.to_string(),
+        searches: trial.searches,
+        forgotten: trial.forgotten,
+        changed: churn.changed,
+        first_changed: churn.first_changed,
+        rbo: churn.rbo(),
+        jaccard: churn.jaccard(),
+        queries,
+        movers: movers.into_vec(),
+        off: off(admin, edited, trial.is_cut_short),
+    }
 }
 
 /// Why less is told than could be, if so.

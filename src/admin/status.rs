@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::describe::RulesInForce;
 use super::{Admin, rules_of};
 use crate::client::reach::Reach;
 use crate::config::Mode;
@@ -18,7 +20,7 @@ use crate::personalize::funnel::{Stage, biggest_leak};
 use crate::telemetry::metrics::Metrics;
 
 /// The whole of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Of this program.
     pub version: String,
@@ -31,6 +33,7 @@ pub struct Status {
     /// Requests being served.
     pub in_flight: usize,
     /// The rules in force, as `GET /rules` tells them.
+    #[schemars(with = "RulesInForce")]
     pub rules: serde_json::Value,
     /// Search routes, in the order of the settings.
     pub routes: Vec<Route>,
@@ -41,7 +44,8 @@ pub struct Status {
 }
 
 /// One search route.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SearchRoute")]
 pub struct Route {
     /// Its name.
     pub name: String,
@@ -58,7 +62,7 @@ pub struct Route {
 }
 
 /// A loss between two stages.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Leak {
     /// The stage that was not reached.
     pub before: String,
@@ -75,7 +79,7 @@ pub struct Leak {
 }
 
 /// Clicks of one route.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Clicks {
     /// Its name; `track_api` for our own.
     pub route: String,
@@ -100,7 +104,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<Status> {
         shop_up: admin.reaches.missing().is_none(),
         upstreams: admin.reaches.iter().map(up).collect(),
         in_flight: admin.lifecycle.in_flight(),
-        rules: rules_of(&admin),
+        rules: serde_json::to_value(rules_of(&admin)).unwrap_or_default(),
         clicks: clicks(&admin),
         biggest_leak,
         routes,

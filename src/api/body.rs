@@ -10,13 +10,20 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::BodyExt;
+use schemars::JsonSchema;
+use serde_json::value::RawValue;
 
 use super::Api;
 use super::error::ApiError;
-use super::intake::Asker;
+use super::intake::{self, Asker, Entry, Read};
+use super::refusal::Refusal;
+use super::shape;
+use crate::config::Track;
 use crate::config::source::query_pairs;
 use crate::telemetry::limits::Limit;
 use crate::trust::Spoken;
+use crate::types::clock::Timestamp;
+use crate::yaml::printable;
 
 /// Bytes of all bodies in our hands.
 #[derive(Debug, Default)]
@@ -48,35 +55,68 @@ impl FromRequest<Api> for Call {
         let room = head.extensions.get::<Arc<Room>>().cloned().unwrap_or_default();
         let spoken = head.extensions.get::<Spoken>().cloned().unwrap_or_default();
         let held = read(api, &room, &head.headers, body).await?;
-        let debug = wants_debug(head.uri.query().unwrap_or(""));
+        let debug = wants_debug(head.uri.query().unwrap_or(""))?;
         Ok(Self { api: api.clone(), headers: head.headers, held, debug, spoken })
     }
 }
 
 impl Call {
-    /// Who reports.
-    pub(super) fn asker(&self) -> Asker<'_> {
-        Asker { headers: &self.headers, spoken: &self.spoken }
-    }
-
-    /// How many events it may bring.
-    pub(super) fn items_max(&self) -> usize {
+    /// What the body holds, taken apart by `take_apart` into at most so many events.
+    ///
+    /// # Errors
+    /// Those of `take_apart`; a limit that is reached is counted.
+    pub(super) fn apart<'a, T>(
+        &'a self,
+        take_apart: impl FnOnce(&'a [u8], usize) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         let limits = &self.api.limits;
-        if self.debug { limits.debug_items_max } else { limits.items_max }
-    }
-
-    /// Counts the limit of events where the body is beyond it.
-    pub(super) fn counted(&self, error: ApiError) -> ApiError {
-        if error.status == StatusCode::PAYLOAD_TOO_LARGE {
+        let items_max = if self.debug { limits.debug_items_max } else { limits.items_max };
+        let found = take_apart(&self.held.bytes, items_max);
+        if found.as_ref().is_err_and(|error| error.status == StatusCode::PAYLOAD_TOO_LARGE) {
             self.api.limit_hits.hit(Limit::TrackItemsMax);
         }
-        error
+        found
+    }
+
+    /// Reads each event, and learns it or says what would become of it.
+    pub(super) async fn heard<'a>(
+        &self,
+        events: impl Iterator<Item = Result<&'a RawValue, Refusal>>,
+        read: impl Fn(&'a RawValue, Timestamp, &Track) -> Result<Read, Refusal>,
+    ) -> Vec<Entry> {
+        let (now, limits) = (self.api.clock.now(), &self.api.limits);
+        let read = |event: Result<_, _>| event.and_then(|raw| read(raw, now, limits));
+        self.learned(events.map(|event| read(event).unwrap_or_else(Read::Refused)).collect()).await
+    }
+
+    /// Learns what was read, or says what would become of it.
+    pub(super) async fn learned(&self, events: Vec<Read>) -> Vec<Entry> {
+        let asker = Asker { headers: &self.headers, spoken: &self.spoken };
+        intake::take(&self.api, &asker, events, self.debug).await
     }
 }
 
-fn wants_debug(query: &str) -> bool {
-    let is_on = |value: &str| matches!(value, "" | "1" | "true");
-    query_pairs(query).any(|(name, value)| name == "debug" && is_on(&value))
+/// What a report of events says in its query.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "drawn, and read by hand below")]
+pub(super) struct Asked {
+    /// Only say what would be learned, and learn nothing.
+    #[schemars(with = "Option<shape::Switch>")]
+    debug: bool,
+}
+
+/// Words for no, then for yes.
+pub(super) const SWITCH_WORDS: [&str; 5] = ["0", "false", "", "1", "true"];
+
+fn wants_debug(query: &str) -> Result<bool, ApiError> {
+    let said = query_pairs(query).filter(|(name, _)| name == "debug").map(|(_, value)| {
+        let word = SWITCH_WORDS.iter().position(|word| *word == value);
+        word.map(|at| at >= 2).ok_or_else(|| {
+            let found = printable(&value);
+            ApiError::bad_request("bad_debug", format!("debug: found {found}, expected 1 or 0"))
+        })
+    });
+    said.collect::<Result<Vec<_>, _>>().map(|said| said.contains(&true))
 }
 
 struct Place {
@@ -90,6 +130,21 @@ impl Drop for Place {
     }
 }
 
+/// Refuses a body in a content coding.
+///
+/// # Errors
+/// 415 with the coding.
+pub(super) fn refuse_coded(headers: &HeaderMap) -> Result<(), ApiError> {
+    let coded = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity");
+    let Some(coding) = coded else { return Ok(()) };
+    let coding = String::from_utf8_lossy(coding.as_bytes());
+    Err(ApiError {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        code: "coded_body",
+        message: format!("content-encoding {coding}: expected a body that is not compressed"),
+    })
+}
+
 /// Reads a body of events.
 ///
 /// # Errors
@@ -101,15 +156,7 @@ async fn read(
     headers: &HeaderMap,
     mut body: Body,
 ) -> Result<Held, ApiError> {
-    let coded = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity");
-    if let Some(coding) = coded {
-        let coding = String::from_utf8_lossy(coding.as_bytes());
-        return Err(ApiError {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            code: "coded_body",
-            message: format!("content-encoding {coding}: expected a body that is not compressed"),
-        });
-    }
+    refuse_coded(headers)?;
     let bytes_max = api.limits.bytes_max;
     let too_large = || {
         api.limit_hits.hit(Limit::TrackBytesMax);

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::border::name_us;
@@ -62,6 +63,11 @@ impl ApiError {
         }
     }
 
+    /// A fault of ours that was caught.
+    pub(super) fn fault() -> Self {
+        Self { code: "fault", ..Self::no_answer() }
+    }
+
     /// A name that cannot be a user's.
     pub(super) fn bad_user_id() -> Self {
         Self::bad_request("bad_user_id", "expected 1 to 256 bytes without control characters")
@@ -72,9 +78,13 @@ impl ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why there is no other answer.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Problem")]
+pub(super) struct Body<'a> {
+    /// For programs.
     error: &'a str,
+    /// For people: what was found, what was expected.
     message: &'a str,
 }
 

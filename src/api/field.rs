@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::refusal::Refusal;
 use crate::config::Track;
 use crate::types::clock::Timestamp;
-use crate::types::ids::{ProductId, SessionId, UserId};
+use crate::types::ids::{ID_BYTES_MAX, ProductId, SessionId, UserId};
 use crate::yaml::printable;
 
 /// Raw JSON at a key.
@@ -23,6 +24,9 @@ pub(super) const QUANTITY_MAX: f32 = 10_000.0;
 
 /// No list is longer than this.
 pub(super) const POSITION_MAX: f64 = 1_000_000.0;
+
+/// A stay beyond a day is a broken clock.
+pub(super) const SECONDS_MAX: f64 = 86_400.0;
 
 const ID: &str = "1 to 256 bytes of text without control characters";
 
@@ -40,8 +44,57 @@ pub(super) fn object<'a, T: Deserialize<'a>>(
         .map_err(|error| Refusal::malformed(format!("the event: {error}; {expected}")))
 }
 
-/// Text, or a number as it was written: shops number their users and products too.
+/// Reads an object and nothing else: an array of its members' values, in which order it may be, is
+/// none of our forms, though serde takes it for one.
+pub(super) fn only_object<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Members<T>(std::marker::PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(members))
+        }
+    }
+
+    from.deserialize_map(Members(std::marker::PhantomData))
+}
+
+/// The same, or nothing.
+pub(super) fn object_if_any<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Only<T>(T);
+
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Only<T> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            only_object(from).map(Self)
+        }
+    }
+
+    Ok(Option::<Only<T>>::deserialize(from)?.map(|only| only.0))
+}
+
+/// Text that is not blank, or a number as it was written: shops number their users and products too.
 pub(super) fn text<'a>(
+    raw: Raw<'a>,
+    code: &'static str,
+    key: &'static str,
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    Ok(written(raw, code, key)?.filter(|text| !text.trim().is_empty()))
+}
+
+fn written<'a>(
     raw: Raw<'a>,
     code: &'static str,
     key: &'static str,
@@ -55,8 +108,12 @@ pub(super) fn text<'a>(
         Some(b'-' | b'0'..=b'9') => Some(Cow::Borrowed(raw)),
         _ => None,
     };
-    let text = text.ok_or_else(|| Refusal::new(code, key, raw, ID))?;
-    Ok(Some(text).filter(|text| !text.trim().is_empty()))
+    text.map(Some).ok_or_else(|| Refusal::new(code, key, raw, ID))
+}
+
+/// The sender's name of an event.
+pub(super) fn event_id(raw: Raw<'_>, key: &'static str) -> Result<Option<Box<str>>, Refusal> {
+    id(raw, "bad_event_id", key, |text| Some(text.into()))
 }
 
 /// A user's name.
@@ -81,8 +138,14 @@ fn id<T>(
     key: &'static str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, Refusal> {
-    let Some(text) = text(raw, code, key)? else { return Ok(None) };
+    let Some(text) = written(raw, code, key)? else { return Ok(None) };
     let refuse = || Refusal::new(code, key, found_at(raw), ID);
+    if text.len() > ID_BYTES_MAX || text.contains(char::is_control) {
+        return Err(refuse());
+    }
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
     parse(&text).map(Some).ok_or_else(refuse)
 }
 
@@ -93,28 +156,57 @@ pub(super) fn quantity(raw: Raw<'_>, key: &'static str) -> Result<f32, Refusal> 
     match raw {
         None => Ok(1.0),
         Some(raw) => {
-            let number = number(raw).map(|number| number as f32);
-            number.filter(|n| *n > 0.0 && *n <= QUANTITY_MAX).ok_or_else(refuse)
+            let number = number(raw).filter(|n| *n > 0.0 && *n <= f64::from(QUANTITY_MAX));
+            // The smallest share of a unit is still something.
+            number.map(|n| (n as f32).max(f32::MIN_POSITIVE)).ok_or_else(refuse)
         }
     }
 }
 
+/// A place that the sender counts from 0.
+pub(super) fn from_zero(raw: Raw<'_>, key: &'static str) -> Result<Option<u32>, Refusal> {
+    place(raw, key, '0')
+}
+
 /// A place that the sender counts from 1, counted from 0; their 0 is a place that is not known.
 pub(super) fn from_one(raw: Raw<'_>, key: &'static str) -> Result<Option<u32>, Refusal> {
+    Ok(place(raw, key, '1')?.and_then(|place| place.checked_sub(1)))
+}
+
+fn place(raw: Raw<'_>, key: &'static str, first: char) -> Result<Option<u32>, Refusal> {
     let Some(value) = raw else { return Ok(None) };
     let is_place = |n: &f64| n.fract() == 0.0 && (0.0..=POSITION_MAX).contains(n);
-    number(value).filter(is_place).map(|n| (n as u32).checked_sub(1)).ok_or_else(|| {
-        let expected = "a whole number from 1, which is the first hit; nothing if it is not known";
+    number(value).filter(is_place).map(|n| Some(n as u32)).ok_or_else(|| {
+        let expected = format!(
+            "a whole number from {first}, which is the first hit; nothing if it is not known"
+        );
         Refusal::new("bad_position", key, value.get(), expected)
     })
 }
 
-/// A number, or text that holds one.
+/// A number, or text that holds one in digits.
 pub(super) fn number(raw: &RawValue) -> Option<f64> {
     let text = raw.get();
-    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let is_number = bare.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-    bare.parse::<f64>().ok().filter(|number| is_number && number.is_finite())
+    let quoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let is_number = match quoted {
+        Some(bare) => {
+            bare.starts_with(|c: char| c.is_ascii_digit())
+                && bare.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        }
+        None => text.starts_with(|c: char| c == '-' || c.is_ascii_digit()),
+    };
+    let number = quoted.unwrap_or(text).parse::<f64>().ok();
+    number.filter(|number| is_number && number.is_finite())
+}
+
+/// For how long somebody stayed.
+pub(super) fn seconds(raw: Raw<'_>, key: &'static str) -> Result<Option<f32>, Refusal> {
+    let Some(value) = raw else { return Ok(None) };
+    let seconds = number(value).filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
+    seconds.map(|seconds| Some(seconds as f32)).ok_or_else(|| {
+        let expected = format!("seconds from 0 to {SECONDS_MAX}");
+        Refusal::new("bad_time", key, value.get(), expected)
+    })
 }
 
 /// What was found, in words.

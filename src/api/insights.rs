@@ -9,17 +9,19 @@
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::body::Call;
 use super::error::ApiError;
 use super::field::{self, Raw, found_at};
-use super::intake::{self, Entry, Item, Read};
+use super::intake::{Entry, Item, Read};
 use super::items::array;
 use super::refusal::Refusal;
+use super::{body, shape, trouble};
 use crate::config::Track;
+use crate::openapi::{Body, Operation, examples};
 use crate::types::clock::Timestamp;
 use crate::types::ids::UserId;
 use crate::types::interaction::{Interaction, InteractionKind as Kind};
@@ -59,39 +61,110 @@ const OBJECTS_MAX: usize = 20;
 /// Refused events that one message names.
 const NAMED_MAX: usize = 10;
 
-#[derive(Deserialize)]
+/// What one request of Algolia's clients holds.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "InsightsEvents")]
 struct Envelope<'a> {
+    /// The events.
     #[serde(borrow)]
+    #[schemars(with = "Vec<Event<'a>>")]
     events: &'a RawValue,
 }
 
-#[derive(Default, Deserialize)]
+/// One of Algolia's Insights events.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(
+    rename = "InsightsEvent",
+    extend("required" = ["eventType"],
+           "anyOf" = shape::one_of(&["userToken", "authenticatedUserToken"]))
+)]
 struct Event<'a> {
+    /// What happened.
     #[serde(borrow, default)]
+    #[schemars(with = "String", extend("enum" = EVENT_TYPES))]
     event_type: Raw<'a>,
+    /// Which conversion it is; without it its name says so.
     #[serde(borrow, default)]
+    #[schemars(with = "Option<String>", extend("enum" = some_subtype()))]
     event_subtype: Raw<'a>,
+    /// A name that the shop made up.
     #[serde(borrow, default)]
+    #[schemars(with = "shape::Words")]
     event_name: Raw<'a>,
+    /// The visit; the user too, where no other is named and it does not begin with `anonymous-`.
     #[serde(borrow, default)]
+    #[schemars(with = "shape::Id")]
     user_token: Raw<'a>,
+    /// The user.
     #[serde(borrow, default)]
+    #[schemars(with = "shape::Id")]
     authenticated_user_token: Raw<'a>,
+    /// Milliseconds since 1970; now if left out.
     #[serde(borrow, default)]
+    #[schemars(with = "shape::When")]
     timestamp: Raw<'a>,
+    /// The products.
     #[serde(borrow, default, rename = "objectIDs")]
+    #[schemars(with = "Option<Vec<shape::Named>>", extend("maxItems" = OBJECTS_MAX))]
     object_ids: Raw<'a>,
+    /// More about each of the products.
     #[serde(borrow, default)]
+    #[schemars(with = "Option<Vec<Option<ObjectData<'a>>>>")]
     object_data: Raw<'a>,
+    /// Where the products stood; 1-based.
     #[serde(borrow, default)]
+    #[schemars(with = "Option<Vec<shape::Position>>")]
     positions: Raw<'a>,
 }
 
-#[derive(Default, Deserialize)]
+/// More about one product of an event.
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "InsightsObjectData")]
 struct ObjectData<'a> {
+    /// Units; 1 if left out.
     #[serde(borrow, default)]
+    #[schemars(with = "shape::Quantity")]
     quantity: Raw<'a>,
+}
+
+/// The answer, as Algolia has it.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "InsightsAnswer")]
+struct Answer<'a> {
+    /// The same as the answer's.
+    status: u16,
+    /// `OK`, or what is wrong with which event.
+    message: &'a str,
+    /// What would become of each event, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<Entry>>,
+}
+
+fn some_subtype() -> Vec<Option<&'static str>> {
+    SUBTYPES.into_iter().map(Some).chain([None]).collect()
+}
+
+/// `POST /1/events`.
+pub(super) fn described() -> Operation {
+    const SHOWN: &str = r#"{"events":[{"eventType":"click","eventName":"Product Clicked",
+        "index":"products","userToken":"ada","objectIDs":["TEA-001"],"positions":[3]}]}"#;
+    let shown = || examples(&[("click", SHOWN)]);
+    let events = Body::new("As Algolia's clients send it; by a beacon as text.")
+        .kind::<Envelope<'_>>("application/json", shown())
+        .kind::<Envelope<'_>>("text/plain", shown());
+    Operation::new("insightsEvents", "dialects", "Algolia's Insights events")
+        .about(
+            "Point the `host` of Algolia's clients here. An event that cannot be used costs no other \
+             one its place; the message names it.",
+        )
+        .query::<body::Asked>()
+        .takes(events)
+        .needs(super::TEACHES)
+        .answers::<Answer<'_>>(200, "Taken; the message names events that were not used.")
+        .shown(examples(&[("taken", r#"{"status":200,"message":"OK"}"#)]))
+        .fails::<Answer<'_>>(&trouble::rows(&trouble::UNREAD), None)
+        .fails::<Answer<'_>>(&[(422, "all_refused", "none of the events could be used")], None)
 }
 
 pub(super) async fn events(call: Result<Call, ApiError>) -> Response {
@@ -117,15 +190,11 @@ async fn taken(call: Result<Call, ApiError>) -> Result<Response, ApiError> {
         let why = format!("the body: {error}; expected an object with events, an array");
         ApiError::bad_request("malformed_event", why)
     })?;
-    let found = array(envelope.events.get(), call.items_max()).map_err(|e| call.counted(e))?;
-    let now = call.api.clock.now();
-    let read = |raw| read(raw, now, &call.api.limits).unwrap_or_else(Read::Refused);
-    let read: Vec<Read> = found.into_iter().map(read).collect();
-    let entries = intake::take(&call.api, &call.asker(), read, call.debug).await;
+    let found = call.apart(|_, items_max| array(envelope.events.get(), items_max))?;
+    let entries = call.heard(found.into_iter().map(Ok), read).await;
     if call.debug {
-        return Ok(
-            Json(json!({"status": 200, "message": "debug", "results": entries})).into_response()
-        );
+        let answer = Answer { status: 200, message: "debug", results: Some(entries) };
+        return Ok(Json(answer).into_response());
     }
     let refused: Vec<&Entry> = entries.iter().filter(|entry| !entry.is_accepted()).collect();
     if refused.is_empty() {
@@ -143,7 +212,8 @@ async fn taken(call: Result<Call, ApiError>) -> Result<Response, ApiError> {
 }
 
 fn answer(status: StatusCode, message: &str) -> Response {
-    (status, Json(json!({"status": status.as_u16(), "message": message}))).into_response()
+    let answer = Answer { status: status.as_u16(), message, results: None };
+    (status, Json(answer)).into_response()
 }
 
 fn read(raw: &RawValue, now: Timestamp, limits: &Track) -> Result<Read, Refusal> {

@@ -5,6 +5,7 @@
 //! that a long request holds up nobody else on its thread.
 
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Api;
@@ -46,48 +47,71 @@ pub(super) struct Asker<'a> {
 }
 
 /// What became of one event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "EventOutcome")]
 pub(super) struct Entry {
+    /// Its place among the events, 0-based.
     pub(super) item: usize,
-    /// `learned`, `double`, `not_learned`, `ignored` or `refused`.
+    /// `double`: nothing of it was new; `not_learned`: `reason` says why; `ignored`: well said, and
+    /// says nothing of a single product; `refused`: `error` says why.
+    #[schemars(extend("enum" = STATUSES))]
     pub(super) status: &'static str,
+    /// Acts that said something new; one event may say two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) learned: Option<usize>,
+    /// Why it was not learned, or says nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'static str>,
     #[serde(flatten)]
     pub(super) refusal: Option<Refusal>,
+    /// What it would say, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) acts: Option<Vec<Shown>>,
 }
 
+const STATUSES: [&str; 5] = ["learned", "double", "not_learned", "ignored", "refused"];
+
 /// One act of a rehearsal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "RehearsedAct")]
 pub(super) struct Shown {
+    /// What was done.
     r#type: &'static str,
+    /// What would become of it.
     status: &'static str,
+    /// The list that explains it.
     #[serde(skip_serializing_if = "Option::is_none")]
     list: Option<Place>,
+    /// What it says.
     signals: Vec<Told>,
 }
 
 /// The list that explains an act.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "ExplainingList")]
 struct Place {
+    /// The search's name.
     query: String,
+    /// Where the product stood, 0-based.
     position: usize,
+    /// Where the sender says that it stood.
     #[serde(skip_serializing_if = "Option::is_none")]
     reported_position: Option<u32>,
 }
 
 /// One signal of a rehearsal.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "RehearsedSignal")]
 struct Told {
+    /// Its key in `signal_weights` of the rules.
     kind: &'static str,
-    /// Its name; nothing where no reply has described it yet.
+    /// The product's name; nothing where no reply has described it yet.
     product: Option<Box<str>>,
+    /// It is of a product above the one that was picked.
     passed_over: bool,
+    /// What it adds to the product and to each facet.
     weight: f32,
+    /// The facets, each as `axis:name`.
     facets: Vec<String>,
 }
 

@@ -46,11 +46,9 @@ pub(super) fn items<'a>(
     let text = std::str::from_utf8(body)
         .map_err(|error| malformed(format!("the body is not UTF-8: {error}; {EXPECTED}")))?;
     let text = text.trim_start_matches('\u{feff}').trim();
-    if names_lines(headers) {
-        return lines(text, items_max).map(Items::Many);
-    }
     match text.as_bytes().first() {
         None => Err(malformed(format!("the body is empty; {EXPECTED}"))),
+        Some(_) if names_lines(headers) => lines(text, items_max).map(Items::Many),
         Some(b'[') => {
             let all = array(text, items_max)?;
             Ok(Items::Many(all.into_iter().map(Ok).collect()))
@@ -190,7 +188,9 @@ mod tests {
         assert_eq!(read("{broken", "application/x-ndjson; charset=utf-8"), Ok((1, 1)));
         assert_eq!(read("{broken", "application/json"), Err((400, "malformed_event")));
         assert_eq!(read("{broken\n{}", "application/json"), Err((400, "malformed_event")));
-        assert_eq!(read("  ", "application/json"), Err((400, "malformed_event")));
+        for kind in ["application/json", "application/x-ndjson", "text/plain"] {
+            assert_eq!(read(" \n ", kind), Err((400, "malformed_event")), "{kind}");
+        }
         assert_eq!(read("[{}", "application/json"), Err((400, "malformed_event")));
         assert_eq!(read("[{}] {}", "application/json"), Err((400, "malformed_event")));
     }

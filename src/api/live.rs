@@ -10,15 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::Api;
 use super::error::ApiError;
+use super::sent::Words;
+use super::{shape, trouble};
+use crate::openapi::Operation;
 use crate::preferences::live::LivePreferences;
 use crate::store::feeds::{Change, Listening};
 use crate::trust::Spoken;
@@ -37,41 +41,90 @@ const TRY_AGAIN: u16 = 1013;
 /// The process ends.
 const GOING_AWAY: u16 = 1001;
 
-#[derive(Deserialize)]
+/// Whom it is about.
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct Asked {
+    /// A user, as the shop names them.
+    #[schemars(with = "shape::NamedText")]
     user_id: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A message of the WebSocket's.
+#[derive(JsonSchema, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[schemars(rename = "LiveMessage")]
 enum Told<'a> {
+    /// The first one: what is known.
     Preferences {
+        /// As they are now.
         preferences: &'a LivePreferences,
     },
+    /// An interaction said something new.
     Learned {
+        /// When, in the event's own time; milliseconds since 1970.
         at_ms: i64,
+        /// The product; `null` where two profiles became one.
         product_id: Option<&'a str>,
+        /// What it was taken for.
         signals: Vec<Learned>,
+        /// As they are now.
         preferences: &'a LivePreferences,
     },
+    /// The user's own word on a facet.
     Chosen {
+        /// When; milliseconds since 1970.
         at_ms: i64,
+        /// The facet's axis.
         axis: &'static str,
+        /// Its value.
         value: &'a str,
+        /// `pin`, `mute`, `forget` or `clear`.
         action: &'static str,
+        /// As they are now.
         preferences: &'a LivePreferences,
     },
 }
 
-#[derive(Serialize)]
+/// One signal that was learned.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "LearnedSignal")]
 struct Learned {
+    /// Its key in `signal_weights` of the rules.
     signal: &'static str,
+    /// What it added to the product and to each facet.
     weight: f32,
+}
+
+/// `GET /api/live`.
+pub(super) fn described() -> Operation {
+    let operation = Operation::new(
+        "live",
+        "preferences",
+        "What is learned of a user, as it happens",
+    )
+    .about(
+        "A WebSocket (RFC 6455) whose messages are `LiveMessage`s. A ping comes every 20 s; who \
+             is silent for a minute, or too far behind, is closed with code 1013.",
+    )
+    .query::<Asked>()
+    .needs(super::SPEAKS)
+    .answers_nothing(101, "The WebSocket is open.")
+    .also::<Told<'_>>();
+    trouble::fails(
+        operation,
+        &[
+            "no_user_id",
+            "malformed_query",
+            "user_only_claimed",
+            "not_a_websocket",
+            "too_many_listeners",
+        ],
+    )
 }
 
 pub(super) async fn live(
     State(api): State<Api>,
-    Query(asked): Query<Asked>,
+    Words(asked): Words<Asked>,
     Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
     socket: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,

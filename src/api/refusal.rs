@@ -3,23 +3,30 @@
 //! In: the key, what was found there, what was expected. Out: the same in an answer, in parts for
 //! programs and as one sentence for people, with a suggestion where one is near.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
 use crate::yaml::{nearest, printable};
 
 /// One event that cannot be used.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, JsonSchema, PartialEq, Serialize)]
 pub(super) struct Refusal {
+    /// Why, for programs.
     #[serde(rename = "error")]
     pub(super) code: &'static str,
+    /// Why, for people.
     pub(super) message: Box<str>,
+    /// The member that is wrong.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) key: &'static str,
+    /// What it held, as JSON.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) found: Box<str>,
+    /// What it may hold.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) expected: Box<str>,
+    /// What may have been meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) suggestion: Option<String>,
 }

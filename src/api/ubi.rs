@@ -11,22 +11,26 @@
 //! Nothing is stored as a document. `user_id` is the user; `session_id`, else `client_id`, is the
 //! visit. A document's id is the event's id.
 
+mod answer;
 mod bulk;
+mod describe;
 mod event;
 
+pub(super) use describe::*;
+
 use axum::Json;
-use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::body::Call;
 use super::error::ApiError;
-use super::intake::{self, Entry, Read};
+use super::intake::{Entry, Read};
 use super::items::items;
 use super::refusal::Refusal;
+use super::sent::At;
+use answer::{Bulk, Failure, Item, Outcome, Rehearsal, unread};
 use bulk::{Verb, Write};
 
 /// The index that holds events.
@@ -38,12 +42,11 @@ const QUERIES: &str = "ubi_queries";
 pub(super) async fn collected(call: Result<Call, ApiError>) -> Response {
     let outcome = async {
         let call = call?;
-        let all = items(&call.held.bytes, &call.headers, call.items_max());
-        let all = all.map_err(|error| call.counted(error))?;
+        let all = call.apart(|body, items_max| items(body, &call.headers, items_max))?;
         let writes = all.each().map(|doc| Write::event(doc, None, Verb::Index));
         bulk_answer(&call, writes.collect()).await
     };
-    outcome.await.unwrap_or_else(|error| failed(&error))
+    outcome.await.unwrap_or_else(|error| unread(&error))
 }
 
 /// `POST /ubi_events/_doc`.
@@ -52,13 +55,20 @@ pub(super) async fn document(call: Result<Call, ApiError>) -> Response {
 }
 
 /// `PUT /ubi_events/_doc/{id}`.
-pub(super) async fn named(Path(id): Path<String>, call: Result<Call, ApiError>) -> Response {
-    one(call, Some(id), Verb::Index).await
+pub(super) async fn named(id: Result<At, ApiError>, call: Result<Call, ApiError>) -> Response {
+    with_id(id, call, Verb::Index).await
 }
 
 /// `PUT /ubi_events/_create/{id}`.
-pub(super) async fn created(Path(id): Path<String>, call: Result<Call, ApiError>) -> Response {
-    one(call, Some(id), Verb::Create).await
+pub(super) async fn created(id: Result<At, ApiError>, call: Result<Call, ApiError>) -> Response {
+    with_id(id, call, Verb::Create).await
+}
+
+async fn with_id(id: Result<At, ApiError>, call: Result<Call, ApiError>, verb: Verb) -> Response {
+    match id {
+        Ok(At(id)) if id.len() <= ID_BYTES_MAX => one(call, Some(id), verb).await,
+        _ => unread(&ApiError::bad_request("bad_event_id", format!("_id: expected {ID}"))),
+    }
 }
 
 /// `POST /ubi_events/_bulk`.
@@ -73,17 +83,16 @@ pub(super) async fn bulk_of_any(call: Result<Call, ApiError>) -> Response {
 
 /// `POST /ubi_queries`.
 pub(super) async fn queries() -> Response {
-    Json(json!({"took": 0, "errors": false, "items": []})).into_response()
+    Json(Bulk { took: 0, errors: false, items: Vec::new() }).into_response()
 }
 
 async fn bulk_of(call: Result<Call, ApiError>, index: Option<&str>) -> Response {
     let outcome = async {
         let call = call?;
-        let writes = bulk::writes(&call.held.bytes, index, call.items_max());
-        let writes = writes.map_err(|error| call.counted(error))?;
+        let writes = call.apart(|body, items_max| bulk::writes(body, index, items_max))?;
         bulk_answer(&call, writes).await
     };
-    outcome.await.unwrap_or_else(|error| failed(&error))
+    outcome.await.unwrap_or_else(|error| unread(&error))
 }
 
 async fn one(call: Result<Call, ApiError>, id: Option<String>, verb: Verb) -> Response {
@@ -95,21 +104,15 @@ async fn one(call: Result<Call, ApiError>, id: Option<String>, verb: Verb) -> Re
         let write = Write::event(Ok(doc), id, verb);
         let (mut shown, entries) = learned(&call, vec![write]).await;
         if call.debug {
-            return Ok(Json(json!({"results": entries})).into_response());
+            return Ok(Json(Rehearsal { results: entries }).into_response());
         }
-        let (status, mut body) = shown.pop().unwrap_or((StatusCode::OK, Value::Null));
-        if let Some(error) = body.get("error").cloned() {
-            body = json!({
-                "error": {"root_cause": [error.clone()], "type": error["type"],
-                          "reason": error["reason"]},
-                "status": status.as_u16(),
-            });
-        } else if let Some(body) = body.as_object_mut() {
-            body.remove("status");
+        let Some((status, item)) = shown.pop() else { return Err(ApiError::no_answer()) };
+        if let Outcome::Failed { error } = item.outcome {
+            return Ok((status, Json(Failure::of(status, error))).into_response());
         }
-        Ok((status, Json(body)).into_response())
+        Ok((status, Json(Item { status: None, ..item })).into_response())
     };
-    outcome.await.unwrap_or_else(|error: ApiError| failed(&error))
+    outcome.await.unwrap_or_else(|error: ApiError| unread(&error))
 }
 
 async fn bulk_answer(call: &Call, writes: Vec<Write<'_>>) -> Result<Response, ApiError> {
@@ -117,17 +120,16 @@ async fn bulk_answer(call: &Call, writes: Vec<Write<'_>>) -> Result<Response, Ap
     let verbs: Vec<&str> = writes.iter().map(|write| write.verb.name()).collect();
     let (shown, entries) = learned(call, writes).await;
     if call.debug {
-        return Ok(Json(json!({"results": entries})).into_response());
+        return Ok(Json(Rehearsal { results: entries }).into_response());
     }
     let errors = shown.iter().any(|(status, _)| status.is_client_error());
-    let items = verbs.into_iter().zip(shown).map(|(verb, (_, item))| json!({verb: item}));
+    let items = verbs.into_iter().zip(shown).map(|(verb, (_, item))| [(verb, item)].into());
     let took = call.api.clock.monotonic_us().saturating_sub(started_us) / 1000;
-    let items: Vec<Value> = items.collect();
-    Ok(Json(json!({"took": took, "errors": errors, "items": items})).into_response())
+    Ok(Json(Bulk { took, errors, items: items.collect() }).into_response())
 }
 
 /// Learns what is to be written, and says of each what OpenSearch would.
-async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Value)>, Vec<Entry>) {
+async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Item)>, Vec<Entry>) {
     let now = call.api.clock.now();
     let mut named = Vec::with_capacity(writes.len());
     let mut events = Vec::with_capacity(writes.len());
@@ -146,10 +148,10 @@ async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Value
         named.push((write.index, write.id.clone().unwrap_or_else(made_up), had_id, write.verb));
         events.push(event);
     }
-    let entries = intake::take(&call.api, &call.asker(), events, call.debug).await;
+    let entries = call.learned(events).await;
     let shown = named.into_iter().zip(&entries).map(|((index, id, had_id, verb), entry)| {
         let again = had_id && entry.status == "double";
-        shown(&Target { index, id }, again.then_some(verb), entry)
+        shown(Target { index, id }, again.then_some(verb), entry)
     });
     (shown.collect(), entries)
 }
@@ -160,59 +162,39 @@ struct Target {
 }
 
 /// One item as OpenSearch answers it; `again`: its id was there before.
-fn shown(target: &Target, again: Option<Verb>, entry: &Entry) -> (StatusCode, Value) {
+fn shown(target: Target, again: Option<Verb>, entry: &Entry) -> (StatusCode, Item) {
+    let (status, outcome) = outcome(&target.id, again, entry);
     let Target { index, id } = target;
-    let error = |status: StatusCode, kind: &str, reason: &str| {
-        let error = json!({"type": kind, "reason": reason});
-        (status, json!({"_index": index, "_id": id, "status": status.as_u16(), "error": error}))
-    };
+    (status, Item { index, id, status: Some(status.as_u16()), outcome })
+}
+
+fn outcome(id: &str, again: Option<Verb>, entry: &Entry) -> (StatusCode, Outcome) {
     if let Some(refusal) = &entry.refusal {
         let (status, kind) = match refusal.code {
             NO_SUCH_INDEX => (StatusCode::NOT_FOUND, "index_not_found_exception"),
             super::refusal::ONLY_CLAIMED => (StatusCode::FORBIDDEN, "security_exception"),
             _ => (StatusCode::BAD_REQUEST, "mapper_parsing_exception"),
         };
-        return error(status, kind, &refusal.message);
+        return (status, Outcome::failed(kind, &*refusal.message));
     }
-    let (status, result, version) = match again {
+    match again {
         Some(Verb::Create) => {
             let reason = format!("[{id}]: version conflict, document already exists");
-            return error(StatusCode::CONFLICT, "version_conflict_engine_exception", &reason);
+            let kind = "version_conflict_engine_exception";
+            (StatusCode::CONFLICT, Outcome::failed(kind, reason))
         }
-        Some(_) => (StatusCode::OK, "updated", 2),
-        None => (StatusCode::CREATED, "created", 1),
-    };
-    let item = json!({
-        "_index": index, "_id": id, "_version": version, "result": result,
-        "_shards": {"total": 1, "successful": 1, "failed": 0},
-        "_seq_no": 0, "_primary_term": 1, "status": status.as_u16(),
-    });
-    (status, item)
+        Some(_) => (StatusCode::OK, Outcome::written("updated", 2)),
+        None => (StatusCode::CREATED, Outcome::written("created", 1)),
+    }
 }
+
+/// What a document's id may be, as OpenSearch has it.
+const ID: &str = "at most 512 bytes of UTF-8";
+pub(super) const ID_BYTES_MAX: usize = 512;
 
 /// The code of an item for another index.
 const NO_SUCH_INDEX: &str = "no_such_index";
 
 fn no_such_index(index: &str) -> Refusal {
     Refusal::new(NO_SUCH_INDEX, "_index", index, format!("{EVENTS} or {QUERIES}"))
-}
-
-/// A request that could not be read at all, as OpenSearch says it.
-fn failed(error: &ApiError) -> Response {
-    let kind = match error.status {
-        StatusCode::PAYLOAD_TOO_LARGE => "content_too_long_exception",
-        StatusCode::SERVICE_UNAVAILABLE => "rejected_execution_exception",
-        _ => "parse_exception",
-    };
-    let cause = json!({"type": kind, "reason": error.message});
-    let body = json!({
-        "error": {"root_cause": [cause], "type": kind, "reason": error.message},
-        "status": error.status.as_u16(),
-    });
-    let mut reply = (error.status, Json(body)).into_response();
-    if error.status == StatusCode::SERVICE_UNAVAILABLE {
-        reply.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
-    }
-    crate::border::name_us(reply.headers_mut(), error.code);
-    reply
 }

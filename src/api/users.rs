@@ -6,24 +6,31 @@
 //! say. An answer of 200 means that it is on the disk; a choice that only holds until the next start
 //! is a 500 that says so.
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::Api;
 use super::error::ApiError;
+use super::sent::{At, Sent};
+use super::{shape, trouble};
 use crate::observe::Choice;
+use crate::openapi::{Body, Operation, Parameter, examples};
 use crate::personalize::{Known, ShownTo};
 use crate::store::consent::{ConsentError, Standing};
 use crate::trust::Spoken;
 use crate::types::ids::{Subject, UserId};
 
 /// What a user chose, as it is in force.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Consent")]
 struct Chosen {
+    /// Taste is learned.
     personalization: bool,
+    /// What tells of religion, health or intimacy is learned too.
     sensitive: bool,
 }
 
@@ -34,11 +41,14 @@ impl From<Standing> for Chosen {
 }
 
 /// All that is known of a user.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserExport")]
 pub(super) struct Export {
+    /// The user.
     user_id: String,
+    /// What may be learned.
     consent: Chosen,
-    /// When it was asked last that everything be forgotten.
+    /// When it was asked last that everything be forgotten; milliseconds since 1970.
     erased_at_ms: Option<i64>,
     #[serde(flatten)]
     known: Known,
@@ -47,31 +57,95 @@ pub(super) struct Export {
 }
 
 /// What was forgotten.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "UserErased")]
 pub(super) struct Erased {
+    /// The user.
     user_id: String,
-    /// Nothing of what happened until then comes back.
+    /// Nothing of what happened until then comes back; milliseconds since 1970.
     erased_at_ms: Option<i64>,
 }
 
 /// What a user chose.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ConsentInForce")]
 pub(super) struct Agreed {
+    /// The user.
     user_id: String,
     #[serde(flatten)]
     consent: Chosen,
 }
 
-#[derive(Deserialize)]
+/// What may be learned of a user: one of them or both.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ConsentChoice", extend("anyOf" = choices(), "not" = contradiction()))]
 struct Asked {
+    /// False: everything known is forgotten, and nothing is learned from now on.
     personalization: Option<bool>,
+    /// True: what tells of religion, health or intimacy is learned too.
     sensitive: Option<bool>,
+}
+
+/// One of them is told.
+fn choices() -> Value {
+    let one = |name: &str| json!({"required": [name], "properties": {name: {"type": "boolean"}}});
+    json!([one("personalization"), one("sensitive")])
+}
+
+/// What cannot be told at once.
+fn contradiction() -> Value {
+    json!({
+        "required": ["personalization", "sensitive"],
+        "properties": {"personalization": {"const": false}, "sensitive": {"const": true}},
+    })
+}
+
+fn described(id: &'static str, summary: &'static str) -> Operation {
+    let user = Parameter::path::<shape::NamedText>("id", "A user, as the shop names them.");
+    Operation::new(id, "users", summary)
+        .about(
+            "For the user themselves and for operators. A name that is only claimed does not count \
+             here, whatever the settings say, and an API token does not either.",
+        )
+        .parameter(user)
+        .needs(&["operatorToken", "userToken", "peerToken"])
+}
+
+/// `GET /api/users/{id}`.
+pub(super) fn described_export() -> Operation {
+    let operation = described("exportUser", "All that is known of a user")
+        .answers::<Export>(200, "Everything; of an unknown user nothing.");
+    trouble::fails(operation, &["bad_user_id", "not_this_user"])
+}
+
+/// `DELETE /api/users/{id}`.
+pub(super) fn described_erase() -> Operation {
+    const SHOWN: &str = r#"{"user_id":"shopper-2","erased_at_ms":1795449357941}"#;
+    let operation = described("eraseUser", "Forgets all that is known of a user")
+        .answers::<Erased>(200, "Forgotten, and what is told late does not bring it back.")
+        .shown(examples(&[("forgotten", SHOWN)]));
+    trouble::fails(operation, &["bad_user_id", "not_this_user", "too_many_choices", "not_kept"])
+}
+
+/// `PUT /api/users/{id}/consent`.
+pub(super) fn described_consent() -> Operation {
+    const ASKED: &str = r#"{"personalization":true,"sensitive":true}"#;
+    const SHOWN: &str = r#"{"user_id":"shopper-2","personalization":true,"sensitive":true}"#;
+    let choice = Body::new("One of the two or both.")
+        .kind::<Asked>("application/json", examples(&[("both", ASKED)]));
+    let operation = described("chooseConsent", "What may be learned of a user, from now on")
+        .takes(choice)
+        .answers::<Agreed>(200, "In force, and on the disk.")
+        .shown(examples(&[("both", SHOWN)]));
+    let codes =
+        ["bad_user_id", "not_this_user", "malformed_consent", "too_many_choices", "not_kept"];
+    trouble::fails(operation, &[&codes[..], &trouble::UNSENT].concat())
 }
 
 pub(super) async fn export(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    At(id): At,
     Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
 ) -> Result<Json<Export>, ApiError> {
@@ -90,7 +164,7 @@ pub(super) async fn export(
 
 pub(super) async fn erase(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    At(id): At,
     Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
 ) -> Result<Json<Erased>, ApiError> {
@@ -102,24 +176,22 @@ pub(super) async fn erase(
 
 pub(super) async fn consent(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    At(id): At,
     Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<Agreed>, ApiError> {
     let user = proven(&api, &id, &headers, &spoken)?;
-    let choice = read(&body)?;
+    let choice = read(&sent)?;
     let user_id = user.as_str().to_owned();
     let standing = on_disk(move || api.observer.choose(&user, choice)).await?;
     Ok(Json(Agreed { user_id, consent: standing.into() }))
 }
 
-fn read(body: &[u8]) -> Result<Choice, ApiError> {
+fn read(sent: &Sent) -> Result<Choice, ApiError> {
     const EXPECTED: &str = "expected {\"personalization\": true or false, \"sensitive\": true or \
                             false}, one of them or both";
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| {
-        ApiError::bad_request("malformed_consent", format!("{error}; {EXPECTED}"))
-    })?;
+    let asked: Asked = sent.object("malformed_consent")?;
     let Asked { personalization, sensitive } = asked;
     match (personalization, sensitive) {
         (None, None) => Err(ApiError::bad_request("malformed_consent", EXPECTED)),
@@ -178,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_choice_says_one_of_two_things_and_does_not_contradict_itself() {
-        let said = |text: &str| read(text.as_bytes()).map_err(|error| error.message);
+        let said = |text: &str| read(&Sent::of(text.to_owned())).map_err(|error| error.message);
         let choice = Choice { personalization: Some(true), sensitive: Some(false) };
         assert_eq!(said(r#"{"personalization":true,"sensitive":false}"#), Ok(choice));
         for (text, part) in [

@@ -73,6 +73,11 @@ impl Preview {
     pub fn is_on(&self) -> bool {
         self.searches_max > 0 && self.bytes_max > 0
     }
+
+    /// Bytes that are kept at most.
+    fn held_bytes_max(&self) -> usize {
+        if self.is_on() { self.bytes_max } else { 0 }
+    }
 }
 
 /// What the track API and its dialects take.
@@ -118,11 +123,12 @@ impl Limits {
     }
 
     /// Bytes that bodies in our hands take at most: each request as read ahead, its reply as
-    /// received and as it goes out; and the searches that are kept for previews.
+    /// received and as it goes out; what is reported of events; the searches kept for previews.
     pub fn held_bytes_max(&self) -> u64 {
         let one = self.peek_bytes_max.saturating_add(self.reply_bytes_max.saturating_mul(2));
-        let kept = if self.preview.is_on() { self.preview.bytes_max } else { 0 };
-        let all = self.in_flight_max.saturating_mul(one).saturating_add(kept);
+        let kept = self.preview.held_bytes_max();
+        let beside = self.track.held_bytes_max.saturating_add(kept);
+        let all = self.in_flight_max.saturating_mul(one).saturating_add(beside);
         u64::try_from(all).unwrap_or(u64::MAX)
     }
 
@@ -135,19 +141,21 @@ impl Limits {
         if held <= memory_bytes {
             return Ok(());
         }
-        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, preview, .. } = self;
-        let Preview { bytes_max: kept, .. } = preview;
+        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, track, preview, .. } = self;
+        let (track, kept) = (track.held_bytes_max, preview.held_bytes_max());
         Err(Problem {
             key: "limits.in_flight_max".into(),
             expected: format!(
-                "no more than the memory limit of {memory_bytes} bytes: lower in_flight_max or \
-                 reply_bytes_max, or raise the limit (limits.memory_bytes_max, the cgroup's)"
+                "no more than the memory limit of {memory_bytes} bytes: lower in_flight_max, \
+                 reply_bytes_max or track_held_bytes_max, or raise the limit \
+                 (limits.memory_bytes_max, the cgroup's)"
             ),
             ..Problem::with_file(
                 "settings",
                 format!(
                     "in_flight_max {in_flight_max} × (peek_bytes_max {peek_bytes_max} + 2 × \
-                     reply_bytes_max {reply_bytes_max}) + preview_bytes_max {kept} = {held} bytes"
+                     reply_bytes_max {reply_bytes_max}) + track_held_bytes_max {track} + \
+                     preview_bytes_max {kept} = {held} bytes"
                 ),
             )
         })

@@ -14,7 +14,7 @@ use crate::types::profile::Mark;
 use crate::wire::HitList;
 
 /// One hit, explained.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Explained {
     /// The product's key as the reply writes it.
     pub id: String,
@@ -33,7 +33,7 @@ pub struct Explained {
 }
 
 /// One part of a score.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct NamedPart {
     /// `relevance`, `item`, `category`, `brand`, `attribute`, `price_tier`, `price`, `prior`,
     /// `context` or `rule`.

@@ -22,7 +22,7 @@ use crate::types::profile::decayed;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// All tastes of one shopper.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct FullView {
     /// How much is known at all, 0 to 1.
     pub confidence: f64,
@@ -37,7 +37,7 @@ pub struct FullView {
 }
 
 /// How a sum fades.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Decay {
     /// Days until half of it has faded.
     pub half_life_days: f64,
@@ -46,7 +46,7 @@ pub struct Decay {
 }
 
 /// One facet.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct FullFacet {
     /// `category`, `brand`, `attribute` or `price_tier`.
     pub axis: &'static str,
@@ -72,7 +72,7 @@ pub struct FullFacet {
 }
 
 /// One product.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct FullProduct {
     /// Its name; `None`: forgotten, a number is left of it.
     pub name: Option<String>,
@@ -95,7 +95,7 @@ pub struct FullProduct {
 }
 
 /// One of the last events.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct KnownEvent {
     /// When; seconds since 1970.
     pub at: u32,

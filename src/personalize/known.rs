@@ -21,7 +21,7 @@ use crate::types::profile::{Chosen, Profile};
 const LIVE_TOP: usize = 50;
 
 /// All that is remembered.
-#[derive(Debug, Default, serde::Serialize)]
+#[derive(Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Known {
     /// The strongest tastes, as the live preferences show them.
     pub preferences: LivePreferences,
@@ -40,7 +40,7 @@ pub struct Known {
 }
 
 /// One remembered facet.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct KnownFacet {
     /// `category`, `brand`, `attribute` or `price_tier`.
     pub axis: &'static str,
@@ -51,7 +51,7 @@ pub struct KnownFacet {
 }
 
 /// One remembered product.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct KnownProduct {
     /// Its name; `None`: forgotten, a number is left of it.
     pub name: Option<String>,
@@ -66,7 +66,7 @@ pub struct KnownProduct {
 }
 
 /// The usual price level in one category.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct KnownPrice {
     /// The category's name, if it is known.
     pub category: Option<Arc<str>>,
@@ -75,7 +75,7 @@ pub struct KnownPrice {
 }
 
 /// One list as it was shown.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct ShownTo {
     /// When; milliseconds since 1970.
     pub at_ms: i64,

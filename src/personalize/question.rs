@@ -28,7 +28,7 @@ use crate::types::budget::Budget;
 use crate::types::ids::{ProductId, QueryId, Subject};
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
-use crate::wire::HitView;
+use crate::wire::{HitView, Reply};
 
 /// Products viewed just now that count, the last ones.
 pub const VIEWS_MAX: usize = 20;
@@ -66,7 +66,7 @@ pub struct Written {
 }
 
 /// The shop's hits in the shopper's order.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Answer {
     /// This search's name.
     pub search: String,
@@ -84,7 +84,7 @@ pub struct Answer {
 }
 
 /// One hit of an answer.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Answered {
     /// 0-based.
     pub position: usize,
@@ -93,6 +93,7 @@ pub struct Answered {
     /// The product's key.
     pub product_id: String,
     /// The hit as the shop wrote it.
+    #[schemars(with = "Value")]
     pub product: Box<RawValue>,
     /// What the order was made by.
     pub score: f32,
@@ -184,12 +185,7 @@ impl Personalizer {
             () => None,
         };
         if let Some(why) = natural {
-            // A reply has one list that is its answer.
-            let list = reply.lists.first().ok_or(FailOpen::Unmoved)?;
-            answer.bypass = Some(why.label());
-            let hits = list.hits.iter().enumerate();
-            answer.results = hits.map(|(place, hit)| Answered::natural(place, hit)).collect();
-            return Ok(answer);
+            return answer.natural(&reply, why);
         }
         let profile = self.profile_with(search, question, &rules);
         let moment = Moment { profile, daypart: question.daypart };
@@ -199,7 +195,10 @@ impl Personalizer {
             moment: Some(&moment),
             explain: Some(question.language),
         };
-        let lists = self.rank_lists(search, &reply, &pass)?;
+        let lists = match self.rank_lists(search, &reply, &pass) {
+            Ok(lists) => lists,
+            Err(why) => return answer.natural(&reply, why),
+        };
         let one = lists.first().ok_or(FailOpen::Unmoved)?;
         self.keep_search(search, one.list, &one.facts);
         let allowed = self.allows(search);
@@ -254,6 +253,17 @@ impl Personalizer {
             apply(profile, &signal, facts.as_deref(), rules, caps);
         }
         profile
+    }
+}
+
+impl Answer {
+    /// The shop's hits in the shop's order, and why. A reply has one list that is its answer.
+    fn natural(mut self, reply: &Reply<'_>, why: FailOpen) -> Result<Self, FailOpen> {
+        let list = reply.lists.first().ok_or(FailOpen::Unmoved)?;
+        self.bypass = Some(why.label());
+        let hits = list.hits.iter().enumerate();
+        self.results = hits.map(|(place, hit)| Answered::natural(place, hit)).collect();
+        Ok(self)
     }
 }
 

@@ -21,7 +21,7 @@ const BEHIND_MAX: usize = 256;
 const LISTENERS_MAX: usize = 8;
 
 /// One search, as it ended.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Told {
     /// Its name, as in the reply's `X-Leafrank: query=`.
     pub query: String,

@@ -5,6 +5,7 @@
 //! what is too weak to mean anything. These are what was learned; a shopper's own word stands beside
 //! them. A facet whose name is not known is left out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -16,7 +17,7 @@ use crate::types::product::{Axis, FacetKey};
 const AFFINITY_MIN: f32 = 0.01;
 
 /// What the preferences API answers: the plan's shape.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct LivePreferences {
     /// Affinity by category.
     pub categories: Affinities,
@@ -30,7 +31,7 @@ pub struct LivePreferences {
 }
 
 /// A shopper's own word on one facet, beside what was learned of it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct ChosenTaste {
     /// The facet's axis.
     pub axis: &'static str,
@@ -45,7 +46,8 @@ pub struct ChosenTaste {
 }
 
 /// Names with their affinity in `(-1, 1)`, by falling strength; written as a map.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, schemars::JsonSchema)]
+#[schemars(with = "BTreeMap<String, f64>")]
 pub struct Affinities(pub Vec<(Arc<str>, f64)>);
 
 impl Serialize for Affinities {

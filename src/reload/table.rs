@@ -14,7 +14,7 @@ use crate::types::clock::Timestamp;
 use crate::types::problem::Problem;
 
 /// Where the rules in force came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RulesSource {
     /// The rules file.

@@ -114,7 +114,8 @@ pub struct QueryId(pub u64);
 impl QueryId {
     /// Reads what `Display` writes.
     pub fn parse(text: &str) -> Option<Self> {
-        u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16).map(Self)
+        let is_whole = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        is_whole.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(Self)
     }
 }
 
@@ -195,6 +196,14 @@ mod tests {
         assert_eq!(UserId::parse("  "), None);
         assert_eq!(UserId::parse(&"x".repeat(257)), None);
         assert!(UserId::parse(&"x".repeat(256)).is_some());
+    }
+
+    #[test]
+    fn the_name_of_a_search_is_sixteen_hexadecimal_digits() {
+        assert_eq!(QueryId::parse("000000000000002a"), Some(QueryId(42)));
+        for wrong in ["2a", "+00000000000002a", "000000000000002g", "0000000000000002a"] {
+            assert_eq!(QueryId::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

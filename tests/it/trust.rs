@@ -269,7 +269,7 @@ async fn errors_of_our_own_paths_name_us() {
         (
             post(sidecar.api, "/api/joins", &json!({"pad": "x".repeat(70_000)})).await,
             413,
-            "request_too_large",
+            "body_too_large",
         ),
         (
             post(sidecar.api, TRACK, &json!({"pad": "x".repeat(3_000_000)})).await,

@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("trust", 3),
     ("config", 2),
     ("rules", 2),
+    ("openapi", 1),
     ("shutdown", 1),
     ("telemetry", 1),
     ("wire", 1),

@@ -7,36 +7,89 @@
 //! anybody may claim (`identity.trust_claimed_ids`) can read tastes and set none. 200 means that it is
 //! on the disk.
 
-use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::Api;
 use super::super::error::ApiError;
 use super::super::refusal::Refusal;
+use super::super::sent::Sent;
 use super::super::users::proven;
+use super::super::{shape, trouble};
 use crate::observe::{Action, Refused, Word};
+use crate::openapi::{Body, Operation, Parameter, examples};
 use crate::personalize::FullFacet;
 use crate::store::choices::{ChoiceError, WORD_BYTES_MAX};
 use crate::trust::Spoken;
 use crate::types::ids::{Subject, UserId};
 use crate::types::product::{Axis, normalise};
 
-#[derive(Deserialize)]
+/// A shopper's own word on one taste.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "TasteChoice")]
 struct Asked {
+    /// `pin`: the strongest like; `mute`: the strongest dislike; `forget`: what was learned of it is
+    /// gone; `clear`: takes a pin or a mute back.
+    #[schemars(with = "shape::ActionName")]
     action: String,
 }
 
 /// What was said, and what came of it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TasteChosen")]
 pub(in super::super) struct Said {
+    /// The user.
     user_id: String,
+    /// What was said.
     action: &'static str,
+    /// The facet as it stands now.
     facet: FullFacet,
+}
+
+/// `PUT …/preferences/facets/{axis}/{value}`.
+pub(in super::super) fn described_put() -> Operation {
+    let action = Body::new("What the shopper says of it.")
+        .kind::<Asked>("application/json", examples(&[("mute", r#"{"action":"mute"}"#)]));
+    let operation = described("sayTaste", "A user's own word on one taste").takes(action);
+    let codes = ["malformed_choice", "bad_action"];
+    trouble::fails(operation, &[&codes[..], &WRONG, &trouble::UNSENT].concat())
+}
+
+/// `DELETE …/preferences/facets/{axis}/{value}`.
+pub(in super::super) fn described_clear() -> Operation {
+    trouble::fails(described("clearTaste", "Takes a pin or a mute of one taste back"), &WRONG)
+}
+
+const WRONG: [&str; 10] = [
+    "bad_path",
+    "bad_user_id",
+    "bad_axis",
+    "bad_value",
+    "not_this_user",
+    "opted_out",
+    "sensitive_not_allowed",
+    "too_many_choices",
+    "not_kept",
+    "no_answer",
+];
+
+fn described(id: &'static str, summary: &'static str) -> Operation {
+    let value = "Any word, folded as facets are; at most 64 bytes.";
+    Operation::new(id, "preferences", summary)
+        .about(
+            "For the user themselves and for operators. The next ranking obeys; what is learned goes on \
+             below a pin or a mute.",
+        )
+        .parameter(Parameter::path::<shape::NamedText>("id", "A user, as the shop names them."))
+        .parameter(Parameter::path::<shape::AxisName>("axis", "The facet's axis."))
+        .parameter(Parameter::path::<shape::FacetValue>("value", value))
+        .needs(&["operatorToken", "userToken", "peerToken"])
+        .answers::<Said>(200, "The facet as it stands now, on the disk.")
 }
 
 type Place = Result<Path<(String, String, String)>, PathRejection>;
@@ -46,11 +99,11 @@ pub(in super::super) async fn put(
     place: Place,
     Extension(spoken): Extension<Spoken>,
     headers: HeaderMap,
-    body: Bytes,
+    sent: Sent,
 ) -> Result<Json<Said>, ApiError> {
     let (user, axis, value) = asker(&api, place, (&headers, &spoken))?;
     let word = read_word(&axis, &value)?;
-    say(api, user, word, read_action(&body)?).await
+    say(api, user, word, read_action(&sent)?).await
 }
 
 pub(in super::super) async fn clear(
@@ -83,20 +136,25 @@ fn read_word(axis: &str, value: &str) -> Result<Word, ApiError> {
         let refusal = Refusal::new("bad_axis", "axis", &format!("\"{axis}\""), expected);
         return Err(refusal.suggest_near(axis, &names).into());
     };
+    let plain = value.len() <= WORD_BYTES_MAX && !value.contains(char::is_control);
     let value = normalise(value);
-    if value.is_empty() || value.len() > WORD_BYTES_MAX || value.chars().any(char::is_control) {
+    if !plain
+        || value.is_empty()
+        || value.len() > WORD_BYTES_MAX
+        || value.chars().any(char::is_control)
+    {
         let expected = format!("1 to {WORD_BYTES_MAX} bytes of text without control characters");
         return Err(Refusal::new("bad_value", "value", &format!("\"{value}\""), expected).into());
     }
     Ok(Word { axis: known, value: value.into() })
 }
 
-fn read_action(body: &[u8]) -> Result<Action, ApiError> {
+fn read_action(sent: &Sent) -> Result<Action, ApiError> {
     let names = Action::ALL.map(Action::name);
     let expected = format!("one of {}", names.join(", "));
-    let asked: Asked = serde_json::from_slice(body).map_err(|error| {
-        let message = format!("{error}; expected {{\"action\": …}}, {expected}");
-        ApiError::bad_request("malformed_choice", message)
+    let asked: Asked = sent.object("malformed_choice").map_err(|error| {
+        let message = format!("{}; expected {{\"action\": …}}, {expected}", error.message);
+        ApiError { message, ..error }
     })?;
     let known = Action::ALL.into_iter().find(|action| action.name() == asked.action);
     known.ok_or_else(|| {
@@ -166,14 +224,14 @@ mod tests {
 
     #[test]
     fn an_action_is_one_of_four_words() {
-        assert_eq!(read_action(br#"{"action":"mute"}"#).unwrap(), Action::Mute);
+        assert_eq!(read_action(&Sent::of(r#"{"action":"mute"}"#)).unwrap(), Action::Mute);
         for (body, part) in [
             (r#"{"action":"mutes"}"#, "did you mean \"mute\"?"),
             (r#"{"action":"love"}"#, "one of pin, mute, forget, clear"),
             (r#"{"do":"mute"}"#, "unknown field `do`"),
             ("", "expected {\"action\": …}"),
         ] {
-            let said = read_action(body.as_bytes()).unwrap_err().message;
+            let said = read_action(&Sent::of(body)).unwrap_err().message;
             assert!(said.contains(part), "{body}: {said}");
         }
     }

@@ -100,6 +100,9 @@ pub(super) fn writes<'a>(
         };
         writes.push(Write { verb, index: to, id: target._id, doc });
     }
+    if writes.is_empty() {
+        return Err(malformed("the body is empty; expected pairs of lines".to_owned()));
+    }
     Ok(writes)
 }
 
@@ -143,7 +146,7 @@ mod tests {
                     {\"index\":{\"_index\":\"ubi_events\"}}\n{broken";
         let codes: Vec<_> = seen(body, None).unwrap().into_iter().map(|write| write.3).collect();
         assert_eq!(codes, [Some("not_an_event"), Some(NO_SUCH), Some("malformed_event")]);
-        for body in ["{}\n{}", "what", "{\"index\":{},\"create\":{}}\n{}", "[]"] {
+        for body in ["", "\n", "{}\n{}", "what", "{\"index\":{},\"create\":{}}\n{}", "[]"] {
             assert_eq!(seen(body, None), Err("malformed_event"), "{body}");
         }
         let four = "{\"index\":{}}\n{}\n".repeat(4);

@@ -19,7 +19,10 @@ const LIMITS: Track = Track {
 };
 
 fn parse(text: &str) -> Result<Item, Refusal> {
-    read(&serde_json::from_str::<Box<RawValue>>(text).unwrap(), NOW, &LIMITS)
+    match read(&serde_json::from_str::<Box<RawValue>>(text).unwrap(), NOW, &LIMITS)? {
+        Read::Item(item) => Ok(item),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A good event with one more member.

@@ -20,9 +20,13 @@ const INSTALL: Duration = Duration::from_secs(300);
 
 /// The Python that has `weaviate-client` of this version; gRPC's library comes with it.
 pub async fn python(version: &str) -> Option<PathBuf> {
-    let directory = directory(&format!("python-{version}"));
+    python_with(&format!("weaviate-client=={version}"), &format!("python-{version}")).await
+}
+
+/// The Python of the environment `name`, which has a package from its registry.
+pub async fn python_with(wanted: &str, name: &str) -> Option<PathBuf> {
+    let directory = directory(name);
     let python = directory.join("bin/python");
-    let wanted = format!("weaviate-client=={version}");
     let install = async || {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory), INSTALL)
             .await?;
