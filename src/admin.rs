@@ -6,6 +6,7 @@
 //! | admin, loopback | `GET /openapi.json` | all of this in the words of OpenAPI |
 //! | admin | `GET /rules` | the live table, and why the last edit was rejected |
 //! | admin | `GET /status` | the funnel of each route, and its biggest leak |
+//! | admin, operators | `POST /rules/preview` | what an edit of the rules would change; it changes nothing |
 //! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
 //! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
 //! | admin, operators | `POST /routes/{name}/on` | a route that its faults switched off, on again |
@@ -16,6 +17,7 @@
 mod describe;
 mod follow;
 mod ops;
+mod preview;
 pub mod status;
 
 pub use ops::router as ops;
@@ -31,6 +33,7 @@ use serde_json::Value;
 
 use crate::border::{Border, is_deliberate, name_us};
 use crate::client::reach::Reaches;
+use crate::config::RulesFile;
 use crate::openapi::Endpoints;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
@@ -46,6 +49,8 @@ pub struct Admin {
     pub personalizer: Arc<Personalizer>,
     /// The rules.
     pub rules: Arc<RulesTable>,
+    /// Where they are read from.
+    pub rules_file: RulesFile,
     /// Who is being served.
     pub lifecycle: Arc<Lifecycle>,
     /// Do the upstreams accept connections?
@@ -88,6 +93,7 @@ fn for_operators() -> Endpoints<Admin> {
     let off = describe::switch("switchOff", "The kill switch: every route off, at once");
     let on = describe::switch("switchOn", "Every route as the settings have it");
     Endpoints::default()
+        .post("/rules/preview", preview::preview, describe::preview())
         .get("/tap", follow::tap, describe::tap())
         .get("/explain/{query}", follow::explain, describe::explain())
         .post("/personalization/off", switch_off, off)

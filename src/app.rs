@@ -158,6 +158,7 @@ impl Sidecar {
             border: border.clone(),
             personalizer: personalizer.clone(),
             rules,
+            rules_file: settings.rules.clone(),
             lifecycle: lifecycle.clone(),
             reaches: watch.reaches.clone(),
             metrics: metrics.clone(),

@@ -8,7 +8,9 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod diff;
 mod operator;
+mod preview;
 mod replay;
 mod serve;
 mod status;
@@ -52,6 +54,10 @@ enum Command {
     Status(status::Status),
     /// Live searches, before and after.
     Tap(tap::Tap),
+    /// What an edit of the rules would change in the last searches of a running sidecar.
+    Preview(preview::Preview),
+    /// What an edit of the rules changes on a recorded log: which searches, how, for whom, how well.
+    Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
     /// Run executable cases: a shopper's past, a search, and what is expected of its list.
@@ -96,6 +102,8 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Status(status) => status.run(),
         Command::Tap(tap) => tap.run(),
+        Command::Preview(preview) => preview.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
         Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]

@@ -28,7 +28,7 @@ mod words;
 
 pub use crate::wire::{Condition, Expected, HitMap, Pointer, PointerError};
 pub use legs::{Entrance, Leg, LegName, Weaviate};
-pub use limits::{Faults, Health, Limits, Track};
+pub use limits::{Faults, Health, Limits, Preview, Track};
 pub use overlay::{WEAVIATE_URL, variable};
 pub use parse::{SettingsText, schema};
 pub use people::{Consent, Cookie, Identity, Join, Token, Trust};

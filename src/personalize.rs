@@ -22,9 +22,11 @@ mod order;
 mod pages;
 pub mod question;
 mod ranked;
+mod recent;
 mod search;
 mod searches;
 mod told;
+mod trial;
 
 pub use full::{Decay, FullFacet, FullProduct, FullView, KnownEvent};
 pub use joined::Role;
@@ -32,6 +34,7 @@ pub use known::{Known, KnownFacet, KnownPrice, KnownProduct, ShownTo};
 pub use search::{Asked, Place, Search, Tag, Treatment};
 pub use searches::Searches;
 pub use told::Told;
+pub use trial::{TRIAL_US_MAX, Trial, Tried};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -59,6 +62,7 @@ use explain::Explained;
 use fail_open::FailOpen;
 use frozen::Orders;
 use funnel::{Funnel, Seen};
+use recent::Recent;
 use told::Audience;
 
 /// Queries whose reading is kept.
@@ -186,6 +190,8 @@ pub struct Personalizer {
     queries: Cache<u64, Arc<QueryView>>,
     /// What further pages of widened searches are cut from.
     orders: Orders,
+    /// What an edit of the rules can be tried on.
+    recent: Arc<Recent>,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -214,6 +220,9 @@ impl Personalizer {
         });
         let plans = plans.collect();
         let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
+        let recent = Arc::new(Recent::new(settings.limits.preview));
+        let forgets = recent.clone();
+        store.on_forget(move |key| forgets.retain(|kept| kept.shopper != key));
         Self {
             plans,
             joins: joined::joins(&settings, &clock),
@@ -230,6 +239,7 @@ impl Personalizer {
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
             orders,
+            recent,
         }
     }
 

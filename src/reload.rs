@@ -18,7 +18,7 @@ mod last_good;
 mod table;
 mod watch;
 
-pub use files::check;
+pub use files::{check, check_text, name_of};
 pub use last_good::LAST_GOOD_FILE;
 pub use table::{Degraded, ReloadStatus, RulesSource, RulesTable};
 pub use watch::Reloader;

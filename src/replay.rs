@@ -56,8 +56,27 @@ pub struct Row {
     segment: Segment,
     depth: usize,
     scores: [Scores; RANKERS.len()],
+    /// Its order is another than under the rules it is held against.
+    changed: bool,
     /// What of the person falls into which fold.
     fold: u64,
+}
+
+impl Row {
+    /// What kind of search it is.
+    pub fn segment(&self) -> Segment {
+        self.segment
+    }
+
+    /// How much history its person has: a place in [`DEPTHS`].
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Is its order another than under the rules it is held against?
+    pub fn is_changed(&self) -> bool {
+        self.changed
+    }
 }
 
 /// A log on its way through one rules table.
@@ -129,6 +148,7 @@ impl<'l> Replay<'l> {
                 measured(oracle(search)),
                 served(search, order),
             ],
+            changed: false,
             fold: person.map_or(0, |(_, key)| key.0 as u64),
         }
     }

@@ -14,7 +14,7 @@ mod schema_merchandising;
 
 use std::sync::Arc;
 
-pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, schema};
+pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, defaults, schema};
 
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;

@@ -11,6 +11,7 @@
 //! below it. Limits: [`TEXT_BYTES_MAX`],
 //! [`tree::DEPTH_MAX`], [`PROBLEMS_MAX`]. No I/O, and no input panics.
 
+pub mod edits;
 pub mod shape;
 pub mod tree;
 

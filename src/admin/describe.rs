@@ -6,8 +6,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::preview::{Summary, Unusable};
 use super::status::Status;
-use crate::openapi::{About, Operation, Parameter, Scheme, Trouble, examples};
+use crate::openapi::{About, Body, Operation, Parameter, Scheme, Trouble, examples};
 use crate::personalize::Told;
 use crate::reload::RulesSource;
 
@@ -148,6 +149,27 @@ pub(super) fn rules() -> Operation {
 pub(super) fn status() -> Operation {
     let status = admin("status", "Each search route's funnel, and its biggest leak");
     free(status.answers::<Status>(200, "Counted since the start of this process."))
+}
+
+pub(super) fn preview() -> Operation {
+    const ASKED: &str = "ranking:\n  impact: 80\n";
+    let text = Body::optional("The text of a rules file, at most 1 MiB; none means the defaults.")
+        .kind::<String>("application/yaml", examples(&[("one weight", ASKED)]));
+    let preview = admin("previewRules", "What an edit of the rules would change")
+        .about(
+            "The last real searches are ranked under the rules in force and under these. Nothing is \
+             changed.",
+        )
+        .takes(text)
+        .answers::<Summary>(200, "What would come out otherwise.");
+    const LATE: &str = "the text was not there within 10 s";
+    let others = [
+        (408, "rules_late", LATE),
+        (413, "rules_too_large", "more than 1 MiB"),
+        (429, "preview_running", "another runs: one at a time"),
+    ];
+    let unusable = [(422, "rules_unusable", "with every problem, as `leafrank check` tells them")];
+    closed(preview, &others).fails::<Unusable>(&unusable, Some("error"))
 }
 
 pub(super) fn tap() -> Operation {

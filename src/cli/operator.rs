@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use clap::Args;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -42,7 +42,7 @@ pub(super) struct Operator {
 
 /// Asks one sidecar.
 pub(super) struct Asking {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     admin: SocketAddr,
     token: Result<String, String>,
 }
@@ -124,25 +124,54 @@ impl Asking {
         Ok(())
     }
 
+    /// Posts a body and gives the whole JSON reply, whatever its status is. An answer that takes its
+    /// time may take `patience`.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> anyhow::Result<(StatusCode, serde_json::Value)> {
+        let (status, reply) = self.send((Method::POST, path), body, patience).await?.into_parts();
+        let body = Limited::new(reply, REPLY_BYTES_MAX).collect();
+        let body = tokio::time::timeout(PATIENCE, body).await.context("the reply does not end")?;
+        let body = body.map_err(|error| anyhow::anyhow!("{path}: {error}"))?.to_bytes();
+        let json = serde_json::from_slice(&body);
+        Ok((status.status, json.with_context(|| format!("{path}: {}", status.status))?))
+    }
+
     async fn ask(&self, path: &str) -> anyhow::Result<Incoming> {
+        let reply = self.send((Method::GET, path), Bytes::new(), PATIENCE).await?;
+        match reply.status() {
+            status if status.is_success() => Ok(reply.into_body()),
+            status => bail!("{}{path}: {status}", self.admin),
+        }
+    }
+
+    /// A reply's head; one that says that we are no operator is an error.
+    async fn send(
+        &self,
+        (method, path): (Method, &str),
+        body: Bytes,
+        patience: Duration,
+    ) -> anyhow::Result<Response<Incoming>> {
         let mut request =
-            Request::builder().method(Method::GET).uri(format!("http://{}{path}", self.admin));
+            Request::builder().method(method).uri(format!("http://{}{path}", self.admin));
         if let Ok(token) = &self.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let asked = self.client.request(request.body(Empty::new())?);
-        let reply = tokio::time::timeout(PATIENCE, asked).await;
+        let asked = self.client.request(request.body(Full::new(body))?);
+        let reply = tokio::time::timeout(patience, asked).await;
         let reply = reply.with_context(|| format!("{} does not answer", self.admin))?;
         let reply = reply.with_context(|| {
             format!("{}: no sidecar answers there; --admin or --config says where", self.admin)
         })?;
-        match reply.status() {
-            status if status.is_success() => Ok(reply.into_body()),
-            StatusCode::UNAUTHORIZED => match &self.token {
+        if reply.status() == StatusCode::UNAUTHORIZED {
+            match &self.token {
                 Ok(_) => bail!("{}: the token is not one of this sidecar's operators", self.admin),
                 Err(why) => bail!("{why}; --token-file or --config says where it is"),
-            },
-            status => bail!("{}{path}: {status}", self.admin),
+            }
         }
+        Ok(reply)
     }
 }

@@ -22,6 +22,7 @@ use crate::replay::against::Against;
 use crate::replay::table::{Draws, RESAMPLES};
 use crate::replay::{Conditions, Fold, Forget, Products, Protocol, Replay as Run, Row};
 use crate::rules::Rules;
+use crate::yaml::edits::Edit;
 use files::{Progress, Read, ReadError};
 use print::Told;
 
@@ -34,27 +35,11 @@ pub(super) struct Replay {
     /// The rules to measure; the shipped ones otherwise.
     #[arg(short, long, value_name = "FILE")]
     rules: Option<PathBuf>,
-    /// The products; NAME.catalog.jsonl[.gz] beside each NAME.log.jsonl[.gz] otherwise.
-    #[arg(short, long, value_name = "FILE")]
-    catalog: Vec<PathBuf>,
-    /// How the log is scored.
-    #[arg(long, value_enum, default_value_t = Scored::Common)]
-    protocol: Scored,
+    #[command(flatten)]
+    how: Measured,
     /// Other rules: what would they change?
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    /// Score only the lists of a part of the users (2/5), or of all others (-2/5).
-    #[arg(long, value_name = "K/N", value_parser = fold, allow_hyphen_values = true)]
-    users_fold: Option<Fold>,
-    /// Where chance begins, for intervals and for --contaminate.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// How often users are drawn again for the intervals.
-    #[arg(long, value_name = "N", default_value_t = RESAMPLES, hide = true)]
-    resamples: usize,
     /// Remember everything of everybody: for comparison only, live profiles are bounded.
     #[arg(long, conflicts_with = "products_max")]
     unbounded: bool,
@@ -70,6 +55,32 @@ pub(super) struct Replay {
     /// Append so many popular products of other types to each list.
     #[arg(long, value_name = "N", default_value_t = 0)]
     contaminate: usize,
+    /// The edit itself, key by key, told before its effect.
+    #[arg(skip)]
+    edit: Option<Vec<Edit>>,
+}
+
+/// How rules are measured.
+#[derive(Args)]
+pub(super) struct Measured {
+    /// The products; NAME.catalog.jsonl[.gz] beside each NAME.log.jsonl[.gz] otherwise.
+    #[arg(short, long, value_name = "FILE")]
+    catalog: Vec<PathBuf>,
+    /// How the log is scored.
+    #[arg(long, value_enum, default_value_t = Scored::Common)]
+    protocol: Scored,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Score only the lists of a part of the users (2/5), or of all others (-2/5).
+    #[arg(long, value_name = "K/N", value_parser = fold, allow_hyphen_values = true)]
+    users_fold: Option<Fold>,
+    /// Where chance begins, for intervals and for --contaminate.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// How often users are drawn again for the intervals.
+    #[arg(long, value_name = "N", default_value_t = RESAMPLES, hide = true)]
+    resamples: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,8 +105,29 @@ fn forget(text: &str) -> Result<Forget, String> {
 }
 
 impl Replay {
+    /// Two rules files on the same logs, with the edit from one to the other.
+    pub(super) fn of_edit(
+        [rules, against]: [PathBuf; 2],
+        logs: Vec<PathBuf>,
+        edit: Vec<Edit>,
+        how: Measured,
+    ) -> Self {
+        Self {
+            logs,
+            rules: Some(rules),
+            how,
+            against: Some(against),
+            unbounded: false,
+            products_max: None,
+            forget: Forget::Live,
+            sensitive: false,
+            contaminate: 0,
+            edit: Some(edit),
+        }
+    }
+
     pub(super) fn run(self) -> ExitCode {
-        let mut read = match files::read(&self.logs, &self.catalog) {
+        let mut read = match files::read(&self.logs, &self.how.catalog) {
             Ok(read) => read,
             Err(ReadError::File(problem)) => {
                 eprintln!("{problem}");
@@ -111,7 +143,7 @@ impl Replay {
             return ExitCode::from(DATA);
         }
         if self.contaminate > 0 {
-            read.log.contaminate(self.contaminate, self.seed);
+            read.log.contaminate(self.contaminate, self.how.seed);
         }
         let rules = [Some(&self.rules), self.against.as_ref().map(|_| &self.against)];
         let compiled: Result<Vec<Rules>, _> = rules.into_iter().flatten().map(compile).collect();
@@ -138,14 +170,14 @@ impl Replay {
     }
 
     fn protocol(&self) -> Protocol {
-        match self.protocol {
+        match self.how.protocol {
             Scored::Common => Protocol::Common,
             Scored::P1 => Protocol::P1,
         }
     }
 
     fn draws(&self) -> Draws {
-        Draws { resamples: self.resamples, seed: self.seed }
+        Draws { resamples: self.how.resamples, seed: self.how.seed }
     }
 
     /// As the shipped settings serve, but for what the flags say.
@@ -191,7 +223,7 @@ impl Replay {
             seconds: progress.seconds(),
             records: read.log.records(),
         };
-        match self.json {
+        match self.how.json {
             true => println!("{:#}", told.json(&cuts)),
             false => print!("{}", told.text(&cuts)),
         }
@@ -222,28 +254,38 @@ impl Replay {
             seconds: progress.seconds(),
             records: read.log.records(),
         };
-        match self.json {
-            true => println!("{:#}", told.json_against(other, &outcome, &rows)),
-            false => print!("{}", told.text_against(other, &outcome, &rows)),
+        let edit = self.edit.as_deref();
+        match self.how.json {
+            true => {
+                let mut json = told.json_against(other, &outcome, &rows);
+                if let Some(edit) = edit {
+                    json["edit"] = print::json_edits(edit);
+                }
+                println!("{json:#}");
+            }
+            false => {
+                print!("{}", edit.map(print::text_edits).unwrap_or_default());
+                print!("{}", told.text_against(other, &outcome, &rows));
+            }
         }
     }
 
     fn chosen<'r>(&self, rows: &'r [Row], range: std::ops::Range<usize>) -> Vec<&'r Row> {
         let rows = rows.get(range).unwrap_or_default().iter();
-        rows.filter(|row| self.users_fold.is_none_or(|fold| fold.holds(row))).collect()
+        rows.filter(|row| self.how.users_fold.is_none_or(|fold| fold.holds(row))).collect()
     }
 
     /// What differs from live traffic, for people.
     fn said(&self) -> Vec<String> {
         let mut said = Vec::new();
-        if matches!(self.protocol, Scored::P1) {
+        if matches!(self.how.protocol, Scored::P1) {
             said.push(
                 "protocol p1: upstream unranked, prior applies to everyone, no position \
                  correction, no limits by the hour"
                     .to_owned(),
             );
         }
-        if self.users_fold.is_some() {
+        if self.how.users_fold.is_some() {
             said.push("lists of a part of the users only".to_owned());
         }
         if self.unbounded {

@@ -14,8 +14,8 @@ use super::raw::{
 use super::words::{peer, socket_address};
 use super::{
     ClientTls, Consent, Cookie, Faults, Health, Identity, Join, LegName, Limits, Listen,
-    ListenAddress, OwnPaths, RulesFile, ServerTls, Settings, Shutdown, Source, Store, Token, Track,
-    Trust, Upstream, UpstreamAddress, build_route, build_weaviate,
+    ListenAddress, OwnPaths, Preview, RulesFile, ServerTls, Settings, Shutdown, Source, Store,
+    Token, Track, Trust, Upstream, UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -352,6 +352,11 @@ fn limits(raw: &RawLimits, check: &mut Check<'_>) -> Limits {
             age: Duration::from_secs(raw.track_age_days_max.saturating_mul(86_400)),
             ahead: Duration::from_secs(raw.track_ahead_seconds_max),
             join: Duration::from_millis(raw.track_join_ms),
+        },
+        preview: Preview {
+            searches_max: size(raw.preview_searches_max),
+            bytes_max: size(raw.preview_bytes_max),
+            per_second_max: raw.preview_per_second_max,
         },
     }
 }

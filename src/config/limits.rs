@@ -53,6 +53,31 @@ pub struct Limits {
     pub memory_hard_percent: u64,
     /// What the track API takes.
     pub track: Track,
+    /// What is kept to try an edit of the rules on.
+    pub preview: Preview,
+}
+
+/// Searches on which an edit of the rules can be tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Preview {
+    /// How many; 0 = none.
+    pub searches_max: usize,
+    /// Bytes of all of them; 0 = none.
+    pub bytes_max: usize,
+    /// Of the searches of one second so many are kept.
+    pub per_second_max: u64,
+}
+
+impl Preview {
+    /// Is anything kept at all?
+    pub fn is_on(&self) -> bool {
+        self.searches_max > 0 && self.bytes_max > 0
+    }
+
+    /// Bytes that are kept at most.
+    fn held_bytes_max(&self) -> usize {
+        if self.is_on() { self.bytes_max } else { 0 }
+    }
 }
 
 /// What the track API and its dialects take.
@@ -98,10 +123,12 @@ impl Limits {
     }
 
     /// Bytes that bodies in our hands take at most: each request as read ahead, its reply as
-    /// received and as it goes out; and what is reported of events.
+    /// received and as it goes out; what is reported of events; the searches kept for previews.
     pub fn held_bytes_max(&self) -> u64 {
         let one = self.peek_bytes_max.saturating_add(self.reply_bytes_max.saturating_mul(2));
-        let all = self.in_flight_max.saturating_mul(one).saturating_add(self.track.held_bytes_max);
+        let kept = self.preview.held_bytes_max();
+        let beside = self.track.held_bytes_max.saturating_add(kept);
+        let all = self.in_flight_max.saturating_mul(one).saturating_add(beside);
         u64::try_from(all).unwrap_or(u64::MAX)
     }
 
@@ -114,8 +141,8 @@ impl Limits {
         if held <= memory_bytes {
             return Ok(());
         }
-        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, track, .. } = self;
-        let track = track.held_bytes_max;
+        let Self { in_flight_max, peek_bytes_max, reply_bytes_max, track, preview, .. } = self;
+        let (track, kept) = (track.held_bytes_max, preview.held_bytes_max());
         Err(Problem {
             key: "limits.in_flight_max".into(),
             expected: format!(
@@ -127,7 +154,8 @@ impl Limits {
                 "settings",
                 format!(
                     "in_flight_max {in_flight_max} × (peek_bytes_max {peek_bytes_max} + 2 × \
-                     reply_bytes_max {reply_bytes_max}) + track_held_bytes_max {track} = {held} bytes"
+                     reply_bytes_max {reply_bytes_max}) + track_held_bytes_max {track} + \
+                     preview_bytes_max {kept} = {held} bytes"
                 ),
             )
         })

@@ -349,6 +349,15 @@ section! {
         /// Seconds by which an event's time may lie ahead of our clock.
         #[schemars(range(min = 0, max = 86_400))]
         track_ahead_seconds_max: u64 = 300,
+        /// Last searches on which an edit of the rules can be tried; 0 = none are kept.
+        #[schemars(range(min = 0, max = 100_000))]
+        preview_searches_max: u64 = 1_000,
+        /// Bytes of all of them; 0 = none are kept.
+        #[schemars(range(min = 0, max = 1_073_741_824))]
+        preview_bytes_max: u64 = 4_194_304,
+        /// Of the searches of one second so many are kept.
+        #[schemars(range(min = 1, max = 100_000))]
+        preview_per_second_max: u64 = 20,
         /// Milliseconds within which an act that traffic shows and the track API reports is one.
         #[schemars(range(min = 0, max = 3_600_000))]
         track_join_ms: u64 = 10_000,

@@ -200,6 +200,7 @@ impl Personalizer {
             Err(why) => return answer.natural(&reply, why),
         };
         let one = lists.first().ok_or(FailOpen::Unmoved)?;
+        self.keep_search(search, one.list, &one.facts);
         let allowed = self.allows(search);
         let usual = |was: usize| {
             let facts = one.facts.get(was).filter(|facts| allowed || !facts.sensitive)?;

@@ -131,7 +131,7 @@ impl Search {
     }
 
     /// The query of one list of the reply.
-    fn query_of(&self, list: &HitList<'_>) -> &str {
+    pub(super) fn query_of(&self, list: &HitList<'_>) -> &str {
         let own = self.searches.as_ref().and_then(|searches| searches.query(list));
         own.unwrap_or(&self.query)
     }
@@ -207,6 +207,7 @@ impl Personalizer {
             self.metrics.hits_moved.inc_by(moved as u64);
             self.metrics.reranked.with_label_values(&[search.route()]).inc();
         }
+        lists.iter().for_each(|one| self.keep_search(search, one.list, &one.facts));
         Ok(Reranked {
             shown: lists.iter().map(|one| one.shown(self, search, false)).collect(),
             unmoved: unmoved(&lists),
@@ -250,6 +251,8 @@ impl Personalizer {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
         }
+        let read = reply.lists.iter().zip(&natural);
+        read.for_each(|(list, facts)| self.keep_search(search, list, facts));
         let natural_order = search.role.is_natural();
         looked.shown.extend(natural.into_iter().zip(&reply.lists).map(|(facts, list)| {
             let keys = facts.into_iter().map(|facts| facts.key);
@@ -339,7 +342,7 @@ impl Personalizer {
     }
 
     /// The query's words and what they name. Depends on the knowledge tables alone.
-    fn read_query(&self, query: &str, rules: &Rules) -> Arc<QueryView> {
+    pub(super) fn read_query(&self, query: &str, rules: &Rules) -> Arc<QueryView> {
         let key = xxh3_64_with_seed(query.as_bytes(), rules.knowledge.version());
         self.queries.get(&key).unwrap_or_else(|| {
             let view = Arc::new(QueryView::of(query, &rules.knowledge));

@@ -77,7 +77,7 @@ pub struct Search {
     /// The shopper may have said something of single tastes.
     pub(super) said: bool,
     /// Somebody looks at the reply.
-    heard: bool,
+    pub(super) heard: bool,
     explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,

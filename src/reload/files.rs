@@ -127,6 +127,23 @@ pub fn check(files: &RulesFile) -> Result<Rules, Vec<Problem>> {
     Content::read(files)?.compile()
 }
 
+/// Compiles a text as if it stood in the rules file, with the knowledge tables as they are on disk.
+///
+/// # Errors
+/// Every problem in it and in the knowledge tables.
+pub fn check_text(files: &RulesFile, text: &str) -> Result<Rules, Vec<Problem>> {
+    let tables = RulesFile { path: None, ..files.clone() };
+    let name = name_of(files);
+    let rules = Some(Text { name, text: text.to_owned() });
+    Content { rules, ..Content::read(&tables)? }.compile()
+}
+
+/// The rules file's name in problems.
+pub fn name_of(files: &RulesFile) -> String {
+    let path = files.path.as_ref();
+    path.map_or_else(|| SHIPPED_FILE.to_owned(), |path| path.display().to_string())
+}
+
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
     Problem::with_file(&path.display().to_string(), format!("cannot be read: {error}"))
 }

@@ -5,19 +5,21 @@
 //! Each table learns with its own weights and decays, so what is compared is two shops, from the
 //! first event on.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::log::{Record, Search};
 use super::walk::Walk;
 use super::{Conditions, Log, Products, Replay, Row, SERVED, served};
 use crate::rank::explain::{Part, explain};
-use crate::rank::{RankRequest, Ranking};
+use crate::rank::{Hold, RankRequest, Ranking};
 use crate::rules::Rules;
+use crate::types::product::FacetKey;
 
 /// Movers that are told.
 pub const MOVERS_MAX: usize = 10;
+
+/// Queries that are told.
+pub const QUERIES_MAX: usize = 10;
 
 /// How deep lists are compared.
 const DEPTH: usize = 10;
@@ -33,8 +35,10 @@ pub struct Against<'l> {
     other: Walk<'l>,
     other_rows: Vec<Row>,
     churn: Churn,
-    movers: BinaryHeap<Reverse<(usize, Reverse<usize>)>>,
-    told: Vec<Mover>,
+    /// By product and query.
+    movers: Farthest<(u32, u32), Mover>,
+    /// By query: lists, and those that change.
+    queries: Vec<(usize, usize)>,
 }
 
 /// How much the lists differ.
@@ -61,7 +65,8 @@ impl Churn {
         if self.lists == 0 { 1.0 } else { self.jaccard / self.lists as f64 }
     }
 
-    fn note(&mut self, one: &[u32], other: &[u32]) {
+    /// Counts one list in its two orders.
+    pub fn note(&mut self, one: &[u32], other: &[u32]) {
         self.lists += 1;
         if one == other {
             self.rbo += 1.0;
@@ -89,6 +94,102 @@ fn overlap(one: &[u32], other: &[u32]) -> f64 {
     if whole > 0.0 { sum / whole } else { 1.0 }
 }
 
+/// The farthest of many movers; of as far the earlier, and of those with one key the farthest alone.
+pub struct Farthest<K, T>(Vec<(usize, K, T)>);
+
+impl<K, T> Default for Farthest<K, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: PartialEq, T> Farthest<K, T> {
+    /// Would one that moved so far be among them?
+    pub fn wants(&self, distance: usize, key: &K) -> bool {
+        let known = self.0.iter().find(|(_, other, _)| other == key);
+        let least = match known {
+            Some((least, ..)) => Some(*least),
+            None if self.0.len() < MOVERS_MAX => None,
+            None => self.0.last().map(|(least, ..)| *least),
+        };
+        least.is_none_or(|least| distance > least)
+    }
+
+    /// Takes in one that is wanted, and drops the least where they are too many.
+    pub fn push(&mut self, distance: usize, key: K, mover: T) {
+        self.0.retain(|(_, other, _)| *other != key);
+        let place = self.0.partition_point(|(other, ..)| *other >= distance);
+        self.0.insert(place, (distance, key, mover));
+        self.0.truncate(MOVERS_MAX);
+    }
+
+    /// The farthest first.
+    pub fn into_vec(self) -> Vec<T> {
+        self.0.into_iter().map(|(.., mover)| mover).collect()
+    }
+}
+
+/// The hit of one list that moves farthest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leap {
+    /// Its position in the upstream's order.
+    pub old: usize,
+    /// 0-based position in the one and in the other order.
+    pub places: (usize, usize),
+}
+
+impl Leap {
+    /// The farthest among the leading ten of either order: only that is seen. Of as far, what rises is
+    /// the cause. `None` where nothing moves there.
+    pub fn of(one: &[u32], other: &[u32]) -> Option<Self> {
+        let mut places = vec![usize::MAX; one.len()];
+        for (place, old) in one.iter().enumerate() {
+            if let Some(at) = places.get_mut(*old as usize) {
+                *at = place;
+            }
+        }
+        let moves = other.iter().enumerate().filter_map(|(to, old)| {
+            let from = places.get(*old as usize).copied().filter(|from| *from != usize::MAX)?;
+            let seen = from != to && from.min(to) < DEPTH;
+            seen.then_some(Self { old: *old as usize, places: (from, to) })
+        });
+        moves.max_by_key(|leap| (leap.distance(), leap.rises()))
+    }
+
+    /// Places.
+    pub fn distance(&self) -> usize {
+        self.places.0.abs_diff(self.places.1)
+    }
+
+    fn rises(&self) -> bool {
+        self.places.1 < self.places.0
+    }
+
+    /// What moved it: the rule that holds it now or did before, else the part of its score that speaks
+    /// most for the move, with its value under the one and the other.
+    pub fn reason(
+        &self,
+        requests: [&RankRequest<'_>; 2],
+        rankings: [&Ranking; 2],
+        facet_name: &dyn Fn(FacetKey) -> Option<Arc<str>>,
+    ) -> Option<Change> {
+        let [one, other] = [0, 1].map(|which| {
+            let hold = rankings[which].holds.get(self.old).copied().unwrap_or_default();
+            (hold, requests[which])
+        });
+        if let Some(change) = held(one, other) {
+            return Some(change);
+        }
+        let [before, after] =
+            [0, 1].map(|which| parts(requests[which], rankings[which], self.old, facet_name));
+        strongest(&before, &after, self.rises())
+    }
+}
+
+/// What moved a hit: a part of its score with its value under the one and the other rules. A rule that
+/// holds or releases it has 1 where it holds it.
+pub type Change = (String, f32, f32);
+
 /// A hit that stands elsewhere with the other rules.
 #[derive(Clone, Debug)]
 pub struct Mover {
@@ -98,8 +199,19 @@ pub struct Mover {
     pub query: String,
     /// 1-based rank with the one and with the other rules.
     pub ranks: (usize, usize),
-    /// What differs most in its favour or against it, with its value under the one and the other.
-    pub reason: Option<(String, f32, f32)>,
+    /// What differs most in its favour or against it.
+    pub reason: Option<Change>,
+}
+
+/// One query of the log.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Its words.
+    pub text: String,
+    /// Lists.
+    pub lists: usize,
+    /// Lists whose order differs.
+    pub changed: usize,
 }
 
 /// What came of it.
@@ -108,6 +220,8 @@ pub struct Outcome {
     pub churn: Churn,
     /// The hits that move farthest.
     pub movers: Vec<Mover>,
+    /// The queries of which most lists change.
+    pub queries: Vec<Query>,
     /// Each scored list under the one rules table.
     pub one: Vec<Row>,
     /// The same lists under the other.
@@ -130,8 +244,8 @@ impl<'l> Against<'l> {
             products,
             other_rows: Vec::new(),
             churn: Churn::default(),
-            movers: BinaryHeap::new(),
-            told: Vec::new(),
+            movers: Farthest::default(),
+            queries: vec![(0, 0); log.words.len()],
         }
     }
 
@@ -152,13 +266,17 @@ impl<'l> Against<'l> {
     /// Goes on to the end.
     pub fn finish(mut self) -> Outcome {
         while self.step() {}
-        let mut movers: Vec<_> = self.movers.into_sorted_vec();
-        movers.truncate(MOVERS_MAX);
-        let movers =
-            movers.into_iter().filter_map(|Reverse((_, Reverse(at)))| self.told.get(at).cloned());
+        let named = |(query, &(lists, changed)): (usize, &(usize, usize))| {
+            let text = || self.log.words.text(query as u32).to_owned();
+            (changed > 0).then(|| Query { text: text(), lists, changed })
+        };
+        let mut queries: Vec<_> = self.queries.iter().enumerate().filter_map(named).collect();
+        queries.sort_by(|a, b| b.changed.cmp(&a.changed));
+        queries.truncate(QUERIES_MAX);
         Outcome {
             churn: self.churn,
-            movers: movers.collect(),
+            movers: self.movers.into_vec(),
+            queries,
             one: self.one.rows,
             other: self.other_rows,
         }
@@ -173,14 +291,19 @@ impl<'l> Against<'l> {
         let one = self.one.walk.ask(search);
         let other = self.other.ask(search);
         self.churn.note(&one.order, &other.order);
-        if one.order != other.order {
-            self.note_movers(search, &one, &other);
+        let changed = one.order != other.order;
+        if let Some(counted) = self.queries.get_mut(search.query as usize) {
+            *counted = (counted.0 + 1, counted.1 + usize::from(changed));
+        }
+        if changed {
+            self.note_mover(search, &one, &other);
         }
         if search.scored {
             let of_one = self.one.row(search, &one.order);
             // All but the served order is the same under both.
             let mut of_other = of_one.clone();
             of_other.scores[SERVED] = served(search, &other.order);
+            of_other.changed = changed;
             self.one.rows.push(of_one);
             self.other_rows.push(of_other);
         }
@@ -190,37 +313,25 @@ impl<'l> Against<'l> {
     }
 
     /// Keeps the farthest mover of a list where it is one of the farthest of all.
-    fn note_movers(&mut self, search: &Search, one: &Ranking, other: &Ranking) {
-        let mut places = vec![0; one.order.len()];
-        for (place, old) in one.order.iter().enumerate() {
-            places[*old as usize] = place;
-        }
-        // What moves among the leading hits is seen; of as far a move, what rises is the cause.
-        let moves = other.order.iter().enumerate().filter_map(|(to, old)| {
-            let from = places[*old as usize];
-            (from.min(to) < DEPTH).then(|| (from.abs_diff(to), from > to, *old as usize, from, to))
-        });
-        let Some((distance, _, old, from, to)) = moves.max_by_key(|m| (m.0, m.1)) else { return };
-        let least = self.movers.peek().map_or(0, |Reverse((distance, _))| *distance);
-        if self.movers.len() >= MOVERS_MAX && distance <= least {
+    fn note_mover(&mut self, search: &Search, one: &Ranking, other: &Ranking) {
+        let Some(leap) = Leap::of(&one.order, &other.order) else { return };
+        let Some(product) = search.list.get(leap.old).copied() else { return };
+        let key = (product, search.query);
+        if !self.movers.wants(leap.distance(), &key) {
             return;
         }
-        let product = search.list[old];
-        let parts = |walk: &Walk<'_>, ranking: &Ranking| {
-            walk.with_request(search, |request| parts(request, ranking, old, &self.products))
-        };
-        let (before, after) = (parts(&self.one.walk, one), parts(&self.other, other));
+        let name = |facet| self.products.name(facet);
+        let reason = self.one.walk.with_request(search, |before| {
+            self.other
+                .with_request(search, |after| leap.reason([before, after], [one, other], &name))
+        });
         let mover = Mover {
             product: self.told_product(product),
             query: self.log.words.text(search.query).to_owned(),
-            ranks: (from + 1, to + 1),
-            reason: strongest(&before, &after, to < from),
+            ranks: (leap.places.0 + 1, leap.places.1 + 1),
+            reason,
         };
-        self.movers.push(Reverse((distance, Reverse(self.told.len()))));
-        self.told.push(mover);
-        if self.movers.len() > MOVERS_MAX {
-            self.movers.pop();
-        }
+        self.movers.push(leap.distance(), key, mover);
     }
 
     fn told_product(&self, product: u32) -> String {
@@ -235,7 +346,7 @@ pub(super) fn parts(
     request: &RankRequest<'_>,
     ranking: &Ranking,
     old: usize,
-    products: &Products,
+    facet_name: &dyn Fn(FacetKey) -> Option<Arc<str>>,
 ) -> Vec<(String, f32)> {
     let parts = explain(request, ranking, old).into_iter();
     let named = |part| match part {
@@ -249,7 +360,7 @@ pub(super) fn parts(
             format!("habit with {}", name.as_deref().unwrap_or("?"))
         }
         Part::Facet(facet) => {
-            let name = products.name(facet);
+            let name = facet_name(facet);
             format!("{} {}", facet.axis().name(), name.as_deref().unwrap_or("?"))
         }
         Part::Rule(index) => {
@@ -260,12 +371,26 @@ pub(super) fn parts(
     parts.map(|contribution| (named(contribution.part), contribution.value)).collect()
 }
 
+/// The rule that holds a hit with the one rules and not with the other.
+fn held(
+    (was, one): (Hold, &RankRequest<'_>),
+    (is, other): (Hold, &RankRequest<'_>),
+) -> Option<Change> {
+    let rule = |hold, request: &RankRequest<'_>| match hold {
+        Hold::Pinned(at) | Hold::Demoted(at) | Hold::Hidden(at) | Hold::Removed(at) => {
+            request.rules.merchandising.get(at as usize).map(|rule| rule.id.clone())
+        }
+        Hold::Free | Hold::Tail | Hold::Sponsored | Hold::Unknown | Hold::OutOfStock => None,
+    };
+    match (rule(was, one), rule(is, other)) {
+        (None, Some(id)) => Some((format!("rule {id}"), 0.0, 1.0)),
+        (Some(id), None) => Some((format!("rule {id}"), 1.0, 0.0)),
+        _ => None,
+    }
+}
+
 /// The part that grew most, or shrank most where the hit sank.
-fn strongest(
-    before: &[(String, f32)],
-    after: &[(String, f32)],
-    rises: bool,
-) -> Option<(String, f32, f32)> {
+fn strongest(before: &[(String, f32)], after: &[(String, f32)], rises: bool) -> Option<Change> {
     let value = |parts: &[(String, f32)], name: &str| {
         parts.iter().find(|(part, _)| part == name).map_or(0.0, |(_, value)| *value)
     };
@@ -292,6 +417,28 @@ mod tests {
         assert!(swapped(0, 1) < swapped(8, 9) && swapped(8, 9) < 1.0);
         assert_eq!(overlap(&list, &(50..70).collect::<Vec<_>>()), 0.0);
         assert_eq!(overlap(&[], &[]), 1.0);
+    }
+
+    #[test]
+    fn of_what_moves_as_far_the_hit_that_rises_is_told_and_the_tail_is_not() {
+        let leap = Leap::of(&[0, 1, 2, 3], &[0, 3, 2, 1]).unwrap();
+        assert_eq!(leap, Leap { old: 3, places: (3, 1) });
+        let list: Vec<u32> = (0..20).collect();
+        let mut tail = list.clone();
+        tail.swap(12, 15);
+        assert_eq!((Leap::of(&list, &list), Leap::of(&list, &tail)), (None, None));
+    }
+
+    #[test]
+    fn only_the_farthest_movers_are_kept_each_once_and_the_farthest_comes_first() {
+        let mut farthest = Farthest::default();
+        let all = [1, 9, 3].into_iter().chain([2; MOVERS_MAX]).enumerate();
+        all.for_each(|(key, distance)| farthest.push(distance, key, distance));
+        assert!(!farthest.wants(2, &99) && farthest.wants(3, &99));
+        assert!(!farthest.wants(9, &1), "it is among them already");
+        farthest.push(10, 2, 10);
+        let kept = farthest.into_vec();
+        assert_eq!((kept.len(), &kept[..3], kept[9]), (MOVERS_MAX, &[10, 9, 2][..], 2));
     }
 
     #[test]

@@ -90,6 +90,11 @@ pub fn schema() -> serde_json::Value {
     yaml::schema_of::<RawRules>()
 }
 
+/// What an empty rules file means, by key.
+pub fn defaults() -> serde_json::Value {
+    serde_json::to_value(RawRules::default()).unwrap_or_default()
+}
+
 /// First 8 hex digits of the text's XXH3-64.
 fn version(text: &str) -> String {
     format!("{:08x}", xxh3_64(text.as_bytes()) >> 32)

@@ -132,6 +132,20 @@ pub struct ProductFacts {
 }
 
 impl ProductFacts {
+    /// Of a product of which nothing but its key is known.
+    pub fn bare(key: ProductKey) -> Self {
+        Self {
+            key,
+            name: Box::default(),
+            facets: Box::default(),
+            sizes: Box::default(),
+            category: None,
+            price: None,
+            terms: Box::default(),
+            sensitive: false,
+        }
+    }
+
     /// True when the product has this facet or size.
     pub fn has(&self, facet: FacetKey) -> bool {
         self.facets.contains(&facet) || self.sizes.contains(&facet)

@@ -86,7 +86,7 @@ async fn check_warns_of_a_path_that_the_shop_answers_too() {
 fn check_and_serve_refuse_bodies_that_cannot_fit_into_the_memory_and_show_the_sum() {
     // The replies of the last one would fit, were there no events.
     for (command, in_flight, sum) in
-        [("check", 100, 249_823_232), ("serve", 100, 249_823_232), ("check", 46, 133_038_080)]
+        [("check", 100, 254_017_536), ("serve", 100, 254_017_536), ("check", 46, 137_232_384)]
     {
         let run = Command::new(env!("CARGO_BIN_EXE_leafrank"))
             .args([command, "--upstream", "http://127.0.0.1:1"])
@@ -98,7 +98,7 @@ fn check_and_serve_refuse_bodies_that_cannot_fit_into_the_memory_and_show_the_su
         assert_eq!(run.status.code(), Some(78), "{command}: {said}");
         let sum = format!(
             "in_flight_max {in_flight} × (peek_bytes_max 65536 + 2 × reply_bytes_max 1048576) + \
-             track_held_bytes_max 33554432 = {sum}"
+             track_held_bytes_max 33554432 + preview_bytes_max 4194304 = {sum}"
         );
         assert!(said.contains(&sum) && said.contains("100000000 bytes"), "{command}: {said}");
     }

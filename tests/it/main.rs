@@ -38,6 +38,7 @@ mod openapi_answers;
 mod openapi_checked;
 mod openapi_mended;
 mod pages;
+mod preview;
 mod prometheus;
 mod replay;
 mod restart;

@@ -94,6 +94,8 @@ const ADMIN: &[Row] = &[
     ("GET", "/status", "", "status", 200),
     ("GET", "/explain/nonsense", "", "explain", 400),
     ("GET", "/explain/0000000000000000", "", "explain", 404),
+    ("POST", "/rules/preview", "ranking: {impact: 80}", "previewRules", 200),
+    ("POST", "/rules/preview", "enabled: 3", "previewRules", 422),
     ("POST", "/personalization/off", "", "switchOff", 200),
     ("POST", "/personalization/on", "", "switchOn", 200),
     ("POST", "/routes/none/on", "", "routeOn", 404),

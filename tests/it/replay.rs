@@ -168,3 +168,68 @@ fn metaranks_events_are_read_as_they_are() {
     let served = &told["rankers"][4];
     assert_eq!(served["mrr"].as_f64().unwrap(), (1.0 / 3.0 + 1.0) / 2.0);
 }
+
+/// `leafrank diff` as it is typed.
+fn diff(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leafrank"));
+    command.arg("diff").args(arguments).args(["--resamples", "50"]).current_dir(folder);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_diff_tells_the_edit_by_line_then_which_searches_change_for_whom_and_how_well() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.yaml", "# as it is\nranking:\n  impact: 60\n");
+    write("b.yaml", "ranking: {impact: 0}\n");
+    let arguments = ["a.yaml", "b.yaml", "shop.log.jsonl.gz"];
+    let told = json(&diff(folder.path(), &[&arguments[..], &["--json"]].concat()));
+    let edit = &told["edit"][0];
+    assert_eq!(edit["key"], "ranking.impact");
+    assert_eq!(edit["was"], serde_json::json!({"value": "60", "line": 3}));
+    assert_eq!(edit["is"], serde_json::json!({"value": "0", "line": 1}));
+    assert!(told["difference"]["ndcg@10"]["mean"].as_f64().unwrap() < -0.1, "{told}");
+    let changed = told["changed"].as_u64().unwrap();
+    assert!(changed > 15, "{told}");
+    assert_eq!(
+        told["queries"],
+        serde_json::json!([{"query": "milk", "lists": 36, "changed": changed}])
+    );
+    for parts in ["segments", "history"] {
+        let parts = told[parts].as_array().unwrap().iter();
+        let sums = parts.fold((0, 0), |(lists, changed), part| {
+            let of = |key: &str| part[key].as_u64().unwrap();
+            (lists + of("lists"), changed + of("changed"))
+        });
+        assert_eq!(sums, (36, changed), "the parts are the whole: {told}");
+    }
+    let new = &told["history"][0];
+    assert_eq!((&new["name"], &new["changed"]), (&Value::from("0 events"), &Value::from(0)));
+
+    let text = String::from_utf8(diff(folder.path(), &arguments).stdout).unwrap();
+    let wanted = "edit   1 key differs\n  ranking.impact: 60 (line 3) → 0 (line 1)\n";
+    assert!(text.starts_with(wanted), "{text}");
+    for part in ["lists changed", "RBO@10", "repeat", "more events", "\"milk\": ", "moved farthest"]
+    {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_diff_of_rules_that_mean_the_same_changes_nothing_and_one_that_is_wrong_ends_as_replay_does() {
+    let folder = tempfile::tempdir().unwrap();
+    log(folder.path());
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("a.yaml", "{}\n");
+    write("b.yaml", "# the default, written out\nenabled: true\n");
+    write("wrong.yaml", "enabld: true\n");
+    let log = "shop.log.jsonl.gz";
+    let told = json(&diff(folder.path(), &["a.yaml", "b.yaml", log, "--json"]));
+    assert_eq!((&told["edit"], &told["changed"]), (&serde_json::json!([]), &Value::from(0)));
+    let code = |arguments: &[&str]| diff(folder.path(), arguments).status.code();
+    assert_eq!(code(&["a.yaml", "wrong.yaml", log]), Some(78));
+    assert_eq!(code(&["a.yaml", "none.yaml", log]), Some(78));
+    assert_eq!(code(&["a.yaml", "b.yaml", "none.jsonl"]), Some(66));
+    assert_eq!(code(&["a.yaml", "b.yaml"]), Some(64));
+}

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::replay::against::Outcome;
+use crate::replay::against::{Outcome, Query};
 use crate::replay::table::{Draws, Mean, Table, difference};
 use crate::replay::{DEPTHS, METRIC_NAMES, NDCG10, RANKERS, Row, SERVED, Segment};
 use crate::rules::Rules;
+use crate::yaml::edits::{Edit, Side};
 
 /// What stands above every table.
 pub(super) struct Told<'a> {
@@ -91,6 +92,8 @@ impl Told<'_> {
         for (name, gain) in METRIC_NAMES.iter().zip(gains) {
             let _ = writeln!(out, "{name:16} {} over {} lists", signed(gain), rows[0].len());
         }
+        self.parts_against(&mut out, rows);
+        queries(&mut out, &outcome.queries);
         let _ = writeln!(out, "\nmoved farthest");
         for mover in &outcome.movers {
             let (from, to) = mover.ranks;
@@ -102,6 +105,16 @@ impl Told<'_> {
         }
         let _ = writeln!(out, "\n{:.1} s", self.seconds);
         out
+    }
+
+    /// For whom something changes: by segment and by history.
+    fn parts_against(&self, out: &mut String, rows: &[Vec<&Row>; 2]) {
+        let _ = writeln!(out, "\n{:18} {:>7} {:>8}  NDCG@10", "", "lists", "changed");
+        for part in Part::all(rows) {
+            let gain = difference(&part.one, &part.other, self.draws)[NDCG10];
+            let (lists, changed) = (part.other.len(), part.changed());
+            let _ = writeln!(out, "  {:16} {lists:>7} {changed:>8}  {}", part.name, signed(gain));
+        }
     }
 
     /// The same for machines.
@@ -136,6 +149,22 @@ impl Told<'_> {
         out["rbo@10"] = json!(churn.rbo());
         out["jaccard@10"] = json!(churn.jaccard());
         out["difference"] = Value::Object(gains);
+        let parts = Part::all(rows);
+        let told = |wanted: bool| -> Value {
+            let parts = parts.iter().filter(|part| part.is_segment == wanted);
+            let told = parts.map(|part| {
+                let gain = difference(&part.one, &part.other, self.draws)[NDCG10];
+                let lists = part.other.len();
+                json!({"name": part.name, "lists": lists, "changed": part.changed(), "ndcg@10": gain})
+            });
+            told.collect()
+        };
+        out["segments"] = told(true);
+        out["history"] = told(false);
+        let queries = outcome.queries.iter().map(
+            |query| json!({"query": query.text, "lists": query.lists, "changed": query.changed}),
+        );
+        out["queries"] = queries.collect();
         out["movers"] = movers.collect();
         out["seconds"] = json!(self.seconds);
         out
@@ -192,6 +221,79 @@ impl Told<'_> {
             }
             let _ = writeln!(out, "  {}", signed(table.over_upstream[NDCG10]));
         }
+    }
+}
+
+/// An edit, key by key, for people.
+pub(super) fn text_edits(edits: &[Edit]) -> String {
+    let mut out = String::new();
+    let _ = match edits.len() {
+        0 => writeln!(out, "edit   no key differs"),
+        1 => writeln!(out, "edit   1 key differs"),
+        keys => writeln!(out, "edit   {keys} keys differ"),
+    };
+    let side = |side: &Side| {
+        let text = side.text.as_deref().unwrap_or("nothing");
+        match (side.line, &side.text) {
+            (Some(line), _) => format!("{text} (line {line})"),
+            (None, Some(_)) => format!("{text} (the default)"),
+            (None, None) => text.to_owned(),
+        }
+    };
+    for Edit { key, was, is } in edits {
+        let _ = writeln!(out, "  {key}: {} → {}", side(was), side(is));
+    }
+    out.push('\n');
+    out
+}
+
+/// The same for machines.
+pub(super) fn json_edits(edits: &[Edit]) -> Value {
+    let side = |side: &Side| json!({"value": side.text, "line": side.line});
+    let told = edits
+        .iter()
+        .map(|Edit { key, was, is }| json!({"key": key, "was": side(was), "is": side(is)}));
+    told.collect()
+}
+
+/// Some lists under two rules tables.
+struct Part<'r> {
+    is_segment: bool,
+    name: &'static str,
+    one: Vec<&'r Row>,
+    other: Vec<&'r Row>,
+}
+
+impl<'r> Part<'r> {
+    /// Segments and depths of history, as far as there are any lists.
+    fn all([one, other]: &[Vec<&'r Row>; 2]) -> Vec<Self> {
+        let part = |is_segment, name, holds: &dyn Fn(&Row) -> bool| {
+            let of = |rows: &[&'r Row]| rows.iter().copied().filter(|row| holds(row)).collect();
+            Self { is_segment, name, one: of(one), other: of(other) }
+        };
+        let segments = Segment::ALL
+            .into_iter()
+            .map(|(name, segment)| part(true, name, &|row| row.segment() == segment));
+        let depths = DEPTHS
+            .into_iter()
+            .enumerate()
+            .map(|(depth, (name, _))| part(false, name, &|row| row.depth() == depth));
+        segments.chain(depths).filter(|part| !part.other.is_empty()).collect()
+    }
+
+    fn changed(&self) -> usize {
+        self.other.iter().filter(|row| row.is_changed()).count()
+    }
+}
+
+/// The queries of which most lists change.
+fn queries(out: &mut String, queries: &[Query]) {
+    if queries.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\nsearches that change most");
+    for Query { text, lists, changed } in queries {
+        let _ = writeln!(out, "  \"{text}\": {changed} of {lists}");
     }
 }
 
