@@ -356,7 +356,7 @@ pub(super) fn parts(
         Part::Prior => "what everybody chooses".to_owned(),
         Part::Context => "context".to_owned(),
         Part::BrandHabit(brand) => {
-            let name = products.name(brand);
+            let name = facet_name(brand);
             format!("habit with {}", name.as_deref().unwrap_or("?"))
         }
         Part::Facet(facet) => {

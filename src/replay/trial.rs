@@ -180,7 +180,7 @@ fn taken_apart(
             product: log.products.text(*search.list.get(position)?).to_owned(),
             from: position,
             score: ranking.scores.get(position).map_or(0.0, |terms| terms.total()),
-            parts: parts(request, &ranking, position, products),
+            parts: parts(request, &ranking, position, &facet),
             reason: said,
             quantity: memory.filter(|_| !hit.unremembered).and_then(|m| m.usual_quantity()),
         })
