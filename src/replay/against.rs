@@ -271,7 +271,7 @@ impl<'l> Against<'l> {
             (changed > 0).then(|| Query { text: text(), lists, changed })
         };
         let mut queries: Vec<_> = self.queries.iter().enumerate().filter_map(named).collect();
-        queries.sort_by(|a, b| b.changed.cmp(&a.changed));
+        queries.sort_by_key(|query| std::cmp::Reverse(query.changed));
         queries.truncate(QUERIES_MAX);
         Outcome {
             churn: self.churn,

@@ -34,13 +34,16 @@ pub struct Merchandising {
 /// Rules by what they are filed under.
 type Filed<K> = HashMap<K, Vec<u32>, BuildHasherDefault<KeyHasher>>;
 
+/// Calls back with each facet of which a shopper has a taste.
+pub type Tastes<'a> = &'a dyn Fn(&mut dyn FnMut(FacetKey));
+
 /// What a list has that rules are filed under.
 #[derive(Clone, Copy)]
 pub struct Sought<'a> {
     /// The words of the query.
     pub words: &'a [u32],
     /// The facets of which the shopper has a taste.
-    pub tastes: &'a dyn Fn(&mut dyn FnMut(FacetKey)),
+    pub tastes: Tastes<'a>,
 }
 
 impl Merchandising {

@@ -151,7 +151,11 @@ fn events_stand_beside_the_profile_and_go_with_it() {
     assert_eq!(table.remembered(known).unwrap().events.len(), 32, "a change leaves them alone");
     let mut frozen = Vec::new();
     for shard in table.freeze() {
-        shard.for_each(|_, bytes| Ok::<_, ()>(frozen.extend(bytes))).unwrap();
+        let keep = |_, bytes: &[u8]| {
+            frozen.extend_from_slice(bytes);
+            Ok::<_, ()>(())
+        };
+        shard.for_each(keep).unwrap();
     }
     assert!(table.restore(SubjectKey(3), &frozen));
     assert_eq!(table.remembered(SubjectKey(3)).unwrap().events, remembered.events);

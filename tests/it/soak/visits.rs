@@ -41,7 +41,7 @@ pub(super) async fn visits(place: Place, first: usize, count: usize) -> usize {
 }
 
 async fn visit(place: Place, number: usize) -> usize {
-    let name = if number % 3 == 0 {
+    let name = if number.is_multiple_of(3) {
         format!("regular-{}", number % REGULARS)
     } else {
         format!("guest-{number}")
@@ -54,12 +54,12 @@ async fn visit(place: Place, number: usize) -> usize {
     ok(exchange(place.data, "GET", &format!("/product/{sku}"), &[who], b"").await);
     ok(send(place, who, "/cart/add", &json!({"sku": sku, "quantity": 1 + number % 3})).await);
     requests += 2;
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         let order = json!({"lines": [{"sku": sku, "quantity": 1 + number % 3}]});
         ok(send(place, who, "/cart/checkout", &order).await);
         requests += 1;
     }
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         let event = json!({"type": "view", "user_id": name, "product_id": sku,
             "event_id": format!("event-{}", number / 8)});
         ok(post(place.api, "/api/interactions/track", &event).await);
