@@ -62,17 +62,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
         population.record_list([(facts.key, facts.category)], true);
         population.record_evidence(&facts, 0.5, true);
     }
-    let candidates: Vec<_> = facts
-        .iter()
-        .map(|facts| Candidate {
-            facts,
-            score: None,
-            price: None,
-            in_stock: None,
-            sponsored: false,
-            unremembered: false,
-        })
-        .collect();
+    let candidates: Vec<_> = facts.iter().map(|facts| Candidate::of(facts, true)).collect();
     let query = QueryView::of("milk", &rules.knowledge);
     let request = RankRequest {
         query: &query,

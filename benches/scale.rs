@@ -190,7 +190,7 @@ fn all(rules: &Rules, users: usize, times: usize) -> Times {
         let profile = store.shoppers.profile(who);
         measured.look_up.push(started.elapsed());
         let hits = (0..HITS).map(|place| &goods[(n * 3 + place * 5) % goods.len()]);
-        let candidates: Vec<_> = hits.map(candidate).collect();
+        let candidates: Vec<_> = hits.map(|facts| Candidate::of(facts, true)).collect();
         let request = RankRequest {
             query: &query,
             candidates: &candidates,
@@ -207,17 +207,6 @@ fn all(rules: &Rules, users: usize, times: usize) -> Times {
         measured.rank.push(started.elapsed());
     }
     measured
-}
-
-fn candidate(facts: &ProductFacts) -> Candidate<'_> {
-    Candidate {
-        facts,
-        score: None,
-        price: None,
-        in_stock: None,
-        sponsored: false,
-        unremembered: false,
-    }
 }
 
 /// Writes visits of four lists of 20 hits each, and reads them.

@@ -17,7 +17,7 @@
 mod describe;
 mod follow;
 mod ops;
-mod preview;
+pub mod preview;
 pub mod status;
 
 pub use ops::router as ops;

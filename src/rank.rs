@@ -53,6 +53,21 @@ pub struct Candidate<'a> {
     pub unremembered: bool,
 }
 
+impl<'a> Candidate<'a> {
+    /// A hit of which the reply says nothing but which product it is. What is sensitive is remembered
+    /// only for those who `allowed` it.
+    pub fn of(facts: &'a ProductFacts, allowed: bool) -> Self {
+        Self {
+            facts,
+            score: None,
+            price: None,
+            in_stock: None,
+            sponsored: false,
+            unremembered: facts.sensitive && !allowed,
+        }
+    }
+}
+
 /// All that one ranking depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RankRequest<'a> {

@@ -5,6 +5,7 @@
 //! them; or 422 with every problem of the text, as `leafrank check` tells them. Changes nothing, names no
 //! shopper. One at a time, on a thread that serves nobody else; bounded in bytes and in time.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::{Admin, refused};
@@ -62,93 +63,93 @@ pub(super) async fn preview(State(admin): State<Admin>, body: Body) -> Response 
 }
 
 /// Rules that cannot be used: what `leafrank check` would say of them.
-#[derive(JsonSchema, Serialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[schemars(rename = "UnusableRules")]
-pub(super) struct Unusable {
+pub struct Unusable {
     /// For programs.
-    error: &'static str,
+    pub error: Cow<'static, str>,
     /// Always `leafrank`.
-    from: &'static str,
+    pub from: Cow<'static, str>,
     /// As which the text is named in the problems: the sidecar's rules file.
-    file: String,
+    pub file: String,
     /// All of them, by line.
-    problems: Vec<Problem>,
+    pub problems: Vec<Problem>,
 }
 
 /// What an edit of the rules would change in the last searches.
-#[derive(JsonSchema, Serialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[schemars(rename = "RulesPreview")]
-pub(super) struct Summary {
+pub struct Summary {
     /// Version of the edited rules.
-    rules: String,
+    pub rules: String,
     /// Version of the rules in force.
-    live: String,
+    pub live: String,
     /// Searches that were ranked under both.
-    searches: usize,
+    pub searches: usize,
     /// Searches that were kept, of shoppers or products that are not known any more.
-    forgotten: usize,
+    pub forgotten: usize,
     /// Searches whose order differs.
-    changed: usize,
+    pub changed: usize,
     /// Searches whose first hit differs.
-    first_changed: usize,
+    pub first_changed: usize,
     /// Rank-biased overlap of the leading ten, mean over all searches; 1 where nothing changes.
     #[serde(rename = "rbo@10")]
-    rbo: f64,
+    pub rbo: f64,
     /// What the leading ten have in common, of all that are in either; mean over all searches.
     #[serde(rename = "jaccard@10")]
-    jaccard: f64,
+    pub jaccard: f64,
     /// The queries of which most searches change.
-    queries: Vec<Query>,
+    pub queries: Vec<Query>,
     /// The products that move farthest.
-    movers: Vec<Mover>,
+    pub movers: Vec<Mover>,
     /// Why less is told than could be, if so.
-    off: Option<String>,
+    pub off: Option<String>,
 }
 
 /// One query.
-#[derive(JsonSchema, Serialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[schemars(rename = "PreviewedQuery")]
-struct Query {
+pub struct Query {
     /// As typed.
-    query: String,
+    pub query: String,
     /// Searches for it.
-    searches: usize,
+    pub searches: usize,
     /// Those that change.
-    changed: usize,
+    pub changed: usize,
 }
 
 /// A product that would stand elsewhere.
-#[derive(JsonSchema, Serialize)]
-struct Mover {
+#[derive(Deserialize, JsonSchema, Serialize)]
+pub struct Mover {
     /// Its id, as the shop writes it.
-    product: String,
+    pub product: String,
     /// Its name, as far as it is known.
-    name: String,
+    pub name: String,
     /// Its rank now, from 1.
-    from: usize,
+    pub from: usize,
     /// Its rank with the edit.
-    to: usize,
+    pub to: usize,
     /// In a search for this.
-    query: String,
+    pub query: String,
     /// What moves it; `null` where others do.
-    reason: Option<Reason>,
+    pub reason: Option<Reason>,
 }
 
 /// What moves a product: a part of its score, or a rule that holds it (1) or does not (0).
-#[derive(JsonSchema, Serialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[schemars(rename = "MoverReason")]
-struct Reason {
+pub struct Reason {
     /// Which.
-    part: String,
+    pub part: String,
     /// Its value now.
-    was: f32,
+    pub was: f32,
     /// Its value with the edit.
-    is: f32,
+    pub is: f32,
 }
 
 fn unusable(admin: &Admin, problems: Vec<Problem>) -> Response {
     let (error, file) = ("rules_unusable", reload::name_of(&admin.rules_file));
-    let told = Unusable { error, from: "leafrank", file, problems };
+    let told = Unusable { error: error.into(), from: "leafrank".into(), file, problems };
     let mut reply = (StatusCode::UNPROCESSABLE_ENTITY, Json(told)).into_response();
     name_us(reply.headers_mut(), error);
     reply

@@ -13,12 +13,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use http::StatusCode;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::operator::Operator;
 use super::{CONFIG, NO_INPUT, UNAVAILABLE, print_problems};
-use crate::types::problem::Problem;
+use crate::admin::preview::{Mover, Query, Reason, Summary, Unusable};
 use crate::yaml::{TEXT_BYTES_MAX, printable};
 
 /// Twice what a trial may take, and the time to send the file.
@@ -35,66 +34,6 @@ pub(super) struct Preview {
     /// Print the JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// What the sidecar says.
-#[derive(Deserialize)]
-struct Found {
-    rules: String,
-    live: String,
-    searches: usize,
-    forgotten: usize,
-    changed: usize,
-    first_changed: usize,
-    #[serde(rename = "rbo@10")]
-    rbo: f64,
-    #[serde(rename = "jaccard@10")]
-    jaccard: f64,
-    queries: Vec<Query>,
-    movers: Vec<Mover>,
-    off: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Query {
-    query: String,
-    searches: usize,
-    changed: usize,
-}
-
-#[derive(Deserialize)]
-struct Mover {
-    product: String,
-    name: String,
-    from: usize,
-    to: usize,
-    query: String,
-    reason: Option<Reason>,
-}
-
-#[derive(Deserialize)]
-struct Reason {
-    part: String,
-    was: f64,
-    is: f64,
-}
-
-/// One problem of the rules.
-#[derive(Deserialize)]
-struct Wrong {
-    file: String,
-    line: u32,
-    column: u32,
-    key: String,
-    found: String,
-    expected: String,
-    suggestion: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Unusable {
-    file: String,
-    problems: Vec<Wrong>,
 }
 
 impl Preview {
@@ -134,20 +73,14 @@ impl Preview {
 
     /// Says what is wrong, with the name of the file that was given here.
     fn unusable(&self, told: Value) -> ExitCode {
-        let Ok(Unusable { file, problems }) = serde_json::from_value(told) else {
+        let Ok(Unusable { file, mut problems, .. }) = serde_json::from_value(told) else {
             return failed("not what was expected");
         };
         let given = self.file.display().to_string();
-        let problems = problems.into_iter().map(|wrong| Problem {
-            file: if wrong.file == file { given.as_str() } else { &wrong.file }.into(),
-            line: wrong.line,
-            column: wrong.column,
-            key: wrong.key,
-            found: wrong.found,
-            expected: wrong.expected,
-            suggestion: wrong.suggestion,
-        });
-        print_problems(&problems.collect::<Vec<_>>());
+        for problem in problems.iter_mut().filter(|problem| *problem.file == *file) {
+            problem.file = given.as_str().into();
+        }
+        print_problems(&problems);
         ExitCode::from(CONFIG)
     }
 }
@@ -158,7 +91,7 @@ fn failed(why: &str) -> ExitCode {
 }
 
 /// The page. Writing to a text cannot fail, so the outcomes are dropped.
-fn page(found: &Found) -> String {
+fn page(found: &Summary) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "rules  {} is live, {} is previewed", found.live, found.rules);
     if let Some(why) = &found.off {

@@ -359,12 +359,11 @@ impl Personalizer {
 
 fn candidate<'a>(hit: &HitView<'_>, facts: &'a ProductFacts, allowed: bool) -> Candidate<'a> {
     Candidate {
-        facts,
         score: hit.score,
         price: hit.price,
         in_stock: hit.in_stock,
         sponsored: hit.sponsored,
-        unremembered: facts.sensitive && !allowed,
+        ..Candidate::of(facts, allowed)
     }
 }
 

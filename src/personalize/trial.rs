@@ -111,12 +111,11 @@ impl Personalizer {
             .iter()
             .zip(&facts)
             .map(|(hit, facts)| Candidate {
-                facts,
                 score: hit.score,
                 price: hit.price,
                 in_stock: hit.in_stock,
                 sponsored: hit.sponsored,
-                unremembered: facts.sensitive && !allowed,
+                ..Candidate::of(facts, allowed)
             })
             .collect();
         let [one, other] = rules.map(|rules| self.read_query(&kept.query, rules));

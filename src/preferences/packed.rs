@@ -13,7 +13,7 @@
 //! packs to give `None`, never a panic, and never more memory than a multiple of their length.
 
 use super::learn::PRICE_WEIGHT_MAX;
-use crate::types::ids::ProductKey;
+use crate::types::bytes::{Reader, put_number, put_product};
 use crate::types::product::{Axis, FacetKey};
 use crate::types::profile::{FacetMemory, PriceMemory, ProductMemory, Profile, QUANTITIES};
 
@@ -47,7 +47,7 @@ impl Head {
 
 /// Reads what stands first. `O(1)`.
 pub fn head(bytes: &[u8]) -> Option<Head> {
-    let mut from = Reader(bytes);
+    let mut from = Reader::new(bytes);
     Some(Head { at: from.u32()?, evidence: from.f32()?, version: from.u32()? })
 }
 
@@ -79,7 +79,7 @@ pub fn pack(profile: &Profile, out: &mut Vec<u8>) {
 }
 
 fn pack_product(product: &ProductMemory, out: &mut Vec<u8>) {
-    out.extend(&product.key.0.to_le_bytes()[..6]);
+    put_product(out, product.key);
     out.extend(product.slow.to_le_bytes());
     out.extend(product.fast.to_le_bytes());
     let known = product.quantities.iter().take_while(|units| **units > 0).count();
@@ -114,7 +114,7 @@ pub fn unpack(bytes: &[u8]) -> Option<Profile> {
 /// The same, with the bytes behind it.
 pub fn unpack_front(bytes: &[u8]) -> Option<(Profile, &[u8])> {
     let Head { at, evidence, version } = head(bytes).filter(|head| head.evidence.is_finite())?;
-    let mut from = Reader(bytes.get(12..)?);
+    let mut from = Reader::new(bytes.get(12..)?);
     let products = from.number()?;
     let mut axes = [0; 4];
     for axis in &mut axes {
@@ -122,7 +122,7 @@ pub fn unpack_front(bytes: &[u8]) -> Option<(Profile, &[u8])> {
     }
     let facets = axes.iter().try_fold(0_usize, |sum, axis| sum.checked_add(*axis))?;
     let least = products.checked_mul(PRODUCT_BYTES_MIN)?;
-    if least.checked_add(facets.checked_mul(FACET_BYTES)?)? > from.0.len() {
+    if least.checked_add(facets.checked_mul(FACET_BYTES)?)? > from.rest().len() {
         return None;
     }
     let mut profile = Profile {
@@ -135,7 +135,7 @@ pub fn unpack_front(bytes: &[u8]) -> Option<(Profile, &[u8])> {
         chosen: Vec::new(),
     };
     for _ in 0..products {
-        profile.products.push(from.product()?);
+        profile.products.push(unpack_product(&mut from)?);
     }
     for (axis, count) in Axis::ALL.into_iter().zip(axes) {
         for _ in 0..count {
@@ -143,107 +143,52 @@ pub fn unpack_front(bytes: &[u8]) -> Option<(Profile, &[u8])> {
             profile.facets.push(FacetMemory { key, sum: from.finite()? });
         }
     }
-    profile.prices = from.prices(&profile.facets[..axes[Axis::Category.index()]])?;
+    profile.prices = unpack_prices(&mut from, &profile.facets[..axes[Axis::Category.index()]])?;
     let sorted = profile.products.is_sorted_by(|a, b| a.key < b.key)
         && profile.facets.is_sorted_by(|a, b| a.key < b.key);
-    sorted.then_some((profile, from.0))
+    sorted.then_some((profile, from.rest()))
 }
 
-fn put_number(out: &mut Vec<u8>, mut number: usize) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
+fn unpack_product(from: &mut Reader<'_>) -> Option<ProductMemory> {
+    let mut product = ProductMemory::blank(from.product()?);
+    product.slow = from.finite()?;
+    product.fast = from.finite()?;
+    let tag = from.byte()?;
+    let known = usize::from(tag & TAG_KNOWN);
+    let places = product.quantities.get_mut(..known)?;
+    if known == 0 {
+        return (tag == 0).then_some(product);
     }
-    out.push(number as u8);
+    product.bought_day = from.u16()?;
+    product.purchases = if tag & TAG_COUNT == 0 { known as u8 } else { from.byte()? };
+    let mut pair = 0;
+    for (index, place) in places.iter_mut().enumerate() {
+        *place = match tag & (TAG_NIBBLES | TAG_BYTES) {
+            0 => 1,
+            TAG_NIBBLES if index % 2 == 1 => pair >> 4,
+            TAG_NIBBLES => {
+                pair = from.byte()?;
+                pair & 0xf
+            }
+            TAG_BYTES => from.byte()?,
+            _ => return None,
+        };
+    }
+    (product.purchases > 0 && places.iter().all(|units| *units > 0)).then_some(product)
 }
 
-/// Bytes that are still to be read.
-struct Reader<'a>(&'a [u8]);
-
-impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn f32(&mut self) -> Option<f32> {
-        self.array().map(f32::from_le_bytes)
-    }
-
-    fn finite(&mut self) -> Option<f32> {
-        self.f32().filter(|number| number.is_finite())
-    }
-
-    /// Up to 2²⁸: more entries than bytes are nobody's profile.
-    fn number(&mut self) -> Option<usize> {
-        let mut number = 0;
-        for shift in [0, 7, 14, 21] {
-            let byte = self.byte()?;
-            number |= usize::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
+fn unpack_prices(from: &mut Reader<'_>, categories: &[FacetMemory]) -> Option<Vec<PriceMemory>> {
+    let bitmap = from.take(categories.len().div_ceil(8))?;
+    let named = bitmap.iter().map(|byte| byte.count_ones() as usize).sum();
+    let mut prices = Vec::with_capacity(named);
+    for (place, facet) in categories.iter().enumerate() {
+        if bitmap[place / 8] & 1 << (place % 8) != 0 {
+            let mean_ln = from.finite()?;
+            let weight = f32::from(from.u16()?) / f32::from(u16::MAX) * PRICE_WEIGHT_MAX;
+            prices.push(PriceMemory { category: facet.key, mean_ln, weight });
         }
-        None
     }
-
-    fn product(&mut self) -> Option<ProductMemory> {
-        let [a, b, c, d, e, f] = self.array()?;
-        let key = ProductKey(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]));
-        let mut product = ProductMemory::blank(key);
-        product.slow = self.finite()?;
-        product.fast = self.finite()?;
-        let tag = self.byte()?;
-        let known = usize::from(tag & TAG_KNOWN);
-        let places = product.quantities.get_mut(..known)?;
-        if known == 0 {
-            return (tag == 0).then_some(product);
-        }
-        product.bought_day = self.u16()?;
-        product.purchases = if tag & TAG_COUNT == 0 { known as u8 } else { self.byte()? };
-        let mut pair = 0;
-        for (index, place) in places.iter_mut().enumerate() {
-            *place = match tag & (TAG_NIBBLES | TAG_BYTES) {
-                0 => 1,
-                TAG_NIBBLES if index % 2 == 1 => pair >> 4,
-                TAG_NIBBLES => {
-                    pair = self.byte()?;
-                    pair & 0xf
-                }
-                TAG_BYTES => self.byte()?,
-                _ => return None,
-            };
-        }
-        (product.purchases > 0 && places.iter().all(|units| *units > 0)).then_some(product)
-    }
-
-    fn prices(&mut self, categories: &[FacetMemory]) -> Option<Vec<PriceMemory>> {
-        let (bitmap, rest) = self.0.split_at_checked(categories.len().div_ceil(8))?;
-        self.0 = rest;
-        let named = bitmap.iter().map(|byte| byte.count_ones() as usize).sum();
-        let mut prices = Vec::with_capacity(named);
-        for (place, facet) in categories.iter().enumerate() {
-            if bitmap[place / 8] & 1 << (place % 8) != 0 {
-                let mean_ln = self.finite()?;
-                let weight = f32::from(self.u16()?) / f32::from(u16::MAX) * PRICE_WEIGHT_MAX;
-                prices.push(PriceMemory { category: facet.key, mean_ln, weight });
-            }
-        }
-        Some(prices)
-    }
+    Some(prices)
 }
 
 const _: () = assert!(QUANTITIES <= TAG_KNOWN as usize);
@@ -256,6 +201,7 @@ mod tests {
     use crate::preferences::learn::apply;
     use crate::preferences::testing::{CAPS, facts, rules_for_tests};
     use crate::types::clock::Timestamp;
+    use crate::types::ids::ProductKey;
     use crate::types::signal::{Signal, SignalKind};
 
     fn packed(profile: &Profile) -> Vec<u8> {

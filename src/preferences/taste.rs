@@ -112,19 +112,19 @@ impl<'a> Taste<'a> {
     /// will be taken again. Then `raw / (1 + |raw| / 8)`, monotone and of slope 1 near zero: a heavy
     /// habit cannot drown the list. `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
-        let raw = self.raw(product);
+        self.item_of(self.sums(product))
+    }
+
+    /// The same, from the product's two [sums](Self::sums).
+    pub fn item_of(&self, sums: (f32, f32)) -> f32 {
+        let raw = raw(sums);
         let kept = if raw > 0.0 { (raw - self.discovery).max(0.0) } else { raw };
         ITEM_MAX * saturated(kept, ITEM_MAX)
     }
 
     /// How well this very product is remembered, in `(-1, 1)`: what people are told.
     pub fn memory(&self, product: ProductKey) -> f32 {
-        saturated(self.raw(product), 1.0)
-    }
-
-    fn raw(&self, product: ProductKey) -> f32 {
-        let (slow, fast) = self.sums(product);
-        slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
+        saturated(raw(self.sums(product)), 1.0)
     }
 
     /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
@@ -149,6 +149,10 @@ impl<'a> Taste<'a> {
         let distance = level - usual.mean_ln;
         distance.is_finite().then_some((distance, usual.weight))
     }
+}
+
+fn raw((slow, fast): (f32, f32)) -> f32 {
+    slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
 }
 
 /// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.

@@ -72,6 +72,10 @@ pub fn contributions(
         UpstreamOrder::Unranked => weights.prior + weights.relevance,
     };
     let mut priors = (!muted).then(|| request.population.priors(smoothing));
+    if let Some(personal) = &mut personal {
+        let terms = ranking.scores.iter_mut();
+        hits.iter().zip(terms).for_each(|(hit, terms)| personal.remember(hit, terms));
+    }
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
         terms.relevance = finite(terms.relevance * weights.relevance);
@@ -138,11 +142,7 @@ impl<'a> Personal<'a> {
             request,
             taste,
             lifts,
-            habit: if weights.brand_habit == 0.0 {
-                Habit::default()
-            } else {
-                Habit::of(window::of(request), taste)
-            },
+            habit: Habit::default(),
             item_weight: impact * weights.item,
             brand_weight: impact * weights.brand_habit,
             axis_weights,
@@ -150,10 +150,19 @@ impl<'a> Personal<'a> {
         }
     }
 
-    fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
-        if !hit.unremembered {
-            terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+    /// What is remembered of the product itself: of every hit first, for the habit is of the list.
+    fn remember(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
+        if hit.unremembered {
+            return;
         }
+        let sums = self.taste.sums(hit.facts.key);
+        terms.item = finite(self.item_weight * self.taste.item_of(sums));
+        if self.brand_weight != 0.0 {
+            self.habit.note(hit.facts, sums.0);
+        }
+    }
+
+    fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
         terms.brand_habit = finite(self.brand_weight * self.habit.share(hit.facts));
         let mut counts = [0_u16; 4];
         for facet in &hit.facts.facets {

@@ -103,12 +103,10 @@ impl Stage {
             .goods
             .iter()
             .map(|good| Candidate {
-                facts: &good.facts,
                 score: good.score,
-                price: None,
                 in_stock: good.in_stock,
                 sponsored: good.sponsored,
-                unremembered: good.facts.sensitive,
+                ..Candidate::of(&good.facts, false)
             })
             .collect();
         then(&RankRequest {

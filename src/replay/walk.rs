@@ -159,17 +159,7 @@ impl<'l> Walk<'l> {
         let candidates: Vec<Candidate<'_>> = search
             .list
             .iter()
-            .map(|product| {
-                let facts = &**self.products.facts(*product);
-                Candidate {
-                    facts,
-                    score: None,
-                    price: None,
-                    in_stock: None,
-                    sponsored: false,
-                    unremembered: facts.sensitive && !self.conditions.sensitive,
-                }
-            })
+            .map(|product| Candidate::of(self.products.facts(*product), self.conditions.sensitive))
             .collect();
         then(&RankRequest {
             query: &self.queries[search.query as usize],

@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         self.0.is_empty()
     }
 
+    /// What is still to be read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// So many bytes as they are.
     pub fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (first, rest) = self.0.split_first_chunk()?;
@@ -71,6 +76,11 @@ impl<'a> Reader<'a> {
     /// One byte.
     pub fn byte(&mut self) -> Option<u8> {
         self.array().map(|[byte]| byte)
+    }
+
+    /// A number of two bytes.
+    pub fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
     }
 
     /// A number of four bytes.
@@ -88,9 +98,14 @@ impl<'a> Reader<'a> {
         self.array().map(i64::from_le_bytes)
     }
 
+    /// Any number of four bytes, also one that is none.
+    pub fn f32(&mut self) -> Option<f32> {
+        self.array().map(f32::from_le_bytes)
+    }
+
     /// A finite number of four bytes.
     pub fn finite(&mut self) -> Option<f32> {
-        self.array().map(f32::from_le_bytes).filter(|number| number.is_finite())
+        self.f32().filter(|number| number.is_finite())
     }
 
     /// What [`put_number`] wrote, up to 2²⁸.
@@ -147,7 +162,8 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| one(self)).collect()
     }
 
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    /// So many bytes, if there are as many.
+    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (first, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(first)

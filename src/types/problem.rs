@@ -9,7 +9,9 @@ use std::sync::Arc;
 /// A fault in settings, rules or knowledge, with its place.
 ///
 /// Shown as `file:line:column: key: found; expected … — did you mean "…"?`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Problem {
     /// The file as the operator named it, or the variable or flag.
     pub file: Arc<str>,
