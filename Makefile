@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both need Rust, and name or install the rest.
 
-.PHONY: demo test lint fmt bench release load count fuzz soak readme needs
+.PHONY: demo test lint fmt bench quality release load count fuzz soak readme needs
 
 demo: needs ## a small shop, the sidecar in front of it, three stories; ONCE=1 ends after them
 	cargo run --locked -- demo $(if $(ONCE),--once)
@@ -20,6 +20,11 @@ fmt:
 
 bench: needs ## ranking and splicing, release build
 	cargo bench --locked
+
+quality: needs ## the tables and plots of docs/QUALITY.md, from the recorded logs; CHECK=1 compares, DATA=DIR where they are
+	.ci/needs python3
+	cargo build --locked --release
+	python3 benches/quality/quality.py --binary target/release/leafrank $(if $(DATA),--data $(DATA)) $(if $(CHECK),--check)
 
 release: target/pgo/leafrank ## the binary to ship: built, trained with the load script's traffic, built again
 
