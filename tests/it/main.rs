@@ -41,6 +41,7 @@ mod pages;
 mod preview;
 mod prometheus;
 mod replay;
+mod replay_golden;
 mod restart;
 mod rolling;
 mod rules;
