@@ -159,7 +159,7 @@ fn found(search: &Search<'_, '_>, base: &Base) -> Option<Outcome> {
     let as_written = vec![setting::Setting::default(); search.states.len()];
     let (before, after) = (search.held_out(&as_written)?, search.held_out(&search.states)?);
     let proposed: BTreeMap<usize, Value> =
-        search.states.last().map(|state| state.changes().collect()).unwrap_or_default();
+        search.states.last().map(|state| state.changes(bench.numbers)).unwrap_or_default();
     let edit = |text: Option<String>, (number, value): (&usize, &Value)| {
         let keys: Vec<&str> = bench.numbers.get(*number)?.path.split('.').collect();
         rewrite::set(&text?, &keys, &written(*value))

@@ -4,6 +4,9 @@
 //! ladder of values around it. A value is a number or null (`repeat_slots`: no cap). Numbers are
 //! rounded to two digits: the file is read by people, and no log knows the third.
 //!
+//! The half-lives of taste are also moved together, by one factor: a facet is weighed by its share of
+//! all evidence, and one that fades alone is tilted.
+//!
 //! Two kinds. What a term is worth can be measured from one recording of the log
 //! ([`crate::replay::Recorded`]); what changes learning, or the scale of a term, needs a walk of its
 //! own for each value.
@@ -35,8 +38,10 @@ pub struct Number {
     pub kind: Kind,
     /// The signal whose weight it is.
     pub signal: Option<SignalKind>,
-    /// What the file says, or the default.
+    /// What the file says, or the default; 1 for a factor.
     pub now: Value,
+    /// Numbers, by place, that this one multiplies: it is no key of the file itself.
+    pub members: Vec<usize>,
     least: f64,
     most: f64,
     whole: bool,
@@ -65,6 +70,14 @@ const LEARNING: [&str; 8] = [
     "ranking.prior.smoothing",
     "half_life.item_slow_days",
     "half_life.item_fast_days",
+    "half_life.category_days",
+    "half_life.brand_days",
+    "half_life.attribute_days",
+    "half_life.price_tier_days",
+];
+
+/// What fades as taste does.
+const TASTE: [&str; 4] = [
     "half_life.category_days",
     "half_life.brand_days",
     "half_life.attribute_days",
@@ -104,12 +117,27 @@ pub(super) fn numbers(tree: &Node, only: &[String]) -> Result<Vec<Number>, Unkno
     }
     let wanted = |path: &str| only.is_empty() || only.iter().any(|asked| is_at(path, asked));
     let chosen = all.into_iter().filter(|(path, ..)| wanted(path));
-    Ok(chosen
-        .filter_map(|(path, kind, signal)| {
-            let now = value_at(tree, &defaults, &path);
-            number(&schema, path, (kind, signal), now)
-        })
-        .collect())
+    let chosen = chosen.filter_map(|(path, kind, signal)| {
+        let now = value_at(tree, &defaults, &path);
+        number(&schema, path, (kind, signal), now)
+    });
+    let mut chosen: Vec<Number> = chosen.collect();
+    let place = |path: &&str| chosen.iter().position(|number| number.path == **path);
+    let members: Option<Vec<usize>> = TASTE.iter().map(|path| place(path)).collect();
+    if let Some(members) = members {
+        chosen.push(Number {
+            path: "half_life of all axes, times".to_owned(),
+            kind: Kind::Learns,
+            signal: None,
+            now: Some(1.0),
+            members,
+            least: 0.001,
+            most: 1_000.0,
+            whole: false,
+            nullable: false,
+        });
+    }
+    Ok(chosen)
 }
 
 fn number(
@@ -137,6 +165,7 @@ fn number(
         kind,
         signal,
         now,
+        members: Vec::new(),
     })
 }
 
@@ -202,7 +231,8 @@ impl Number {
         (middle != one && middle != other).then_some(Some(middle))
     }
 
-    fn fitting(&self, value: f64) -> Value {
+    /// The value nearest to this one that the number may have.
+    pub(super) fn fitting(&self, value: f64) -> Value {
         let value = if self.whole { value.round() } else { rounded(value) };
         Some(value.clamp(self.least, self.most))
     }
@@ -237,7 +267,7 @@ mod tests {
     #[test]
     fn every_number_has_limits_and_the_value_of_the_file_or_the_default() {
         let found = all("ranking: {weights: {item: 3}}\n", &[]).unwrap();
-        assert_eq!(found.len(), WEIGHING.len() + LEARNING.len() + SignalKind::ALL.len());
+        assert_eq!(found.len(), WEIGHING.len() + LEARNING.len() + SignalKind::ALL.len() + 1);
         let now = |path: &str| found.iter().find(|number| number.path == path).unwrap().now;
         assert_eq!(now("ranking.weights.item"), Some(3.0));
         assert_eq!(now("ranking.discovery"), Some(0.2));

@@ -2,8 +2,8 @@
 //!
 //! In: numbers, settings that can be measured. Out: accepted changes and what was tried in vain.
 //!
-//! One number at a time. Each split has values of its own, found on its training lists: a ladder
-//! around the present value, then the middles between the best one and its neighbours. Of values that
+//! One number at a time. Each split has values of its own, found on its training lists: up and down a
+//! ladder around the present value (the whole ladder where that is cheap), then the middles between the best one and its neighbours. Of values that
 //! bring nine tenths of the best gain, the one nearest to the present is taken. The change is judged on
 //! the lists that each split holds out, beside what stood before: it is accepted where the 95 %
 //! interval of its gain is above 0 and the gain would still be no chance if all numbers were tried in
@@ -21,9 +21,6 @@ use super::setting::Setting;
 
 /// Rounds over all numbers.
 const ROUNDS_MAX: usize = 3;
-
-/// Times that the middles between neighbours are looked at.
-const FINER: [(Kind, usize); 2] = [(Kind::Weighs, 2), (Kind::Learns, 1)];
 
 /// Steps up or down a ladder.
 const STEPS_MAX: usize = 8;
@@ -199,16 +196,18 @@ impl<'b, 'a> Search<'b, 'a> {
     fn tuned(&mut self, number: usize) -> Result<Tuned, Stop> {
         let known = &self.bench.numbers[number];
         let (kind, ladder) = (known.kind, known.ladder());
-        let mut tried: Vec<Vec<Value>> = match kind {
-            Kind::Weighs => {
+        // Where all splits stand alike, one measure serves them all, and a whole ladder costs little.
+        let is_alike = self.states.windows(2).all(|pair| pair[0] == pair[1]);
+        let is_cheap = kind == Kind::Weighs && is_alike;
+        let mut tried: Vec<Vec<Value>> = match is_cheap {
+            true => {
                 let all = vec![ladder; self.states.len()];
                 self.measure(number, &all)?;
                 all
             }
-            Kind::Learns => self.climbed(number, &ladder)?,
+            false => self.climbed(number, &ladder)?,
         };
-        let times = FINER.iter().find(|(of, _)| *of == kind).map_or(0, |(_, times)| *times);
-        for _ in 0..times {
+        for _ in 0..1 + usize::from(is_cheap) {
             for (split, values) in tried.iter_mut().enumerate() {
                 let (best, _) = self.best(number, split, values);
                 let at = values.iter().position(|value| *value == best).unwrap_or(0);

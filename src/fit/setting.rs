@@ -35,9 +35,21 @@ impl Setting {
         changed
     }
 
-    /// Every number that differs.
-    pub(super) fn changes(&self) -> impl Iterator<Item = (usize, Value)> + '_ {
-        self.0.iter().map(|(number, value)| (*number, *value))
+    /// Every key of the file that differs, factors multiplied out.
+    pub(super) fn changes(&self, numbers: &[Number]) -> BTreeMap<usize, Value> {
+        let mut values = self.0.clone();
+        for (factor, known) in numbers.iter().enumerate().filter(|(_, n)| !n.members.is_empty()) {
+            let Some(Some(times)) = values.remove(&factor) else { continue };
+            for member in &known.members {
+                let own = numbers.get(*member);
+                let value = self.value(*member, numbers);
+                if let (Some(own), Some(value)) = (own, value) {
+                    values.insert(*member, own.fitting(value * times));
+                }
+            }
+        }
+        values.retain(|number, value| numbers.get(*number).is_some_and(|n| n.now != *value));
+        values
     }
 
     /// The same setting has the same key.
@@ -52,7 +64,7 @@ impl Setting {
 
     fn told(&self, numbers: &[Number], which: impl Fn(Kind) -> bool) -> String {
         let mut key = String::new();
-        for (number, value) in self.changes() {
+        for (number, value) in self.changes(numbers) {
             if let Some(number) = numbers.get(number).filter(|number| which(number.kind)) {
                 let _ = write!(key, "{}={} ", number.path, written(value));
             }
@@ -83,7 +95,7 @@ impl Base {
         numbers: &[Number],
     ) -> Result<(Rules, Conditions), Vec<Problem>> {
         let mut edits = Vec::new();
-        for (number, value) in setting.changes() {
+        for (number, value) in setting.changes(numbers) {
             let Some(number) = numbers.get(number) else { continue };
             let keys: Vec<&str> = number.path.split('.').collect();
             let text = format!(

@@ -62,11 +62,12 @@ fn replaced(text: &str, node: &Node, key: &Place, value: &str) -> Option<String>
     if matches!(node.value, Value::Map(_) | Value::List(_)) {
         return None;
     }
-    let start = offset(text, node.place.line, node.place.column)?;
     let token = |c: char| !c.is_whitespace() && !matches!(c, ',' | '}' | ']' | '#');
+    let start = offset(text, node.place.line, node.place.column).unwrap_or(text.len());
     let rest = text.get(start..)?;
     let length = rest.find(|c| !token(c)).unwrap_or(rest.len());
-    if length > 0 {
+    let is_said = node.value != Value::Null || rest.starts_with(['n', 'N', '~']);
+    if length > 0 && is_said {
         return Some([text.get(..start)?, value, text.get(start + length..)?].concat());
     }
     // a key with nothing behind it

@@ -92,6 +92,7 @@ impl Told<'_> {
     fn change(&self, out: &mut String, found: &Outcome, change: &Change) {
         let Some(number) = found.numbers.get(change.number) else { return };
         let place = match self.line(&number.path) {
+            _ if !number.members.is_empty() => self.base.file.clone(),
             Some(line) => format!("{}:{line}", self.base.file),
             None => format!("{} (not written; the default)", self.base.file),
         };
