@@ -137,7 +137,7 @@ pub fn rules(
         Protocol::P1 => Division::Time,
     };
     let lists = Lists::of(&rows, division, plan.draws);
-    let (count, users) = (lists.len(), lists.groups());
+    let (count, users) = (lists.len(), lists.users);
     if count < LISTS_MIN || users < USERS_MIN {
         return Err(Refusal::TooFew { lists: count, users, left_out });
     }
@@ -175,7 +175,7 @@ fn found(search: &Search<'_, '_>, base: &Base) -> Option<Outcome> {
         gain: lists.held_out(&before, &after),
         parts: lists.parts(&before, &after),
         lists: lists.len(),
-        users: lists.groups(),
+        users: lists.users,
         left_out: 0,
         division: Division::Time,
         errors_min: search.errors_min(),

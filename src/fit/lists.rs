@@ -16,7 +16,7 @@ use crate::replay::table::{Draws, Mean, mean_by_user};
 use crate::replay::{DEPTHS, Row, Segment};
 
 /// Shoppers told apart in intervals; more are drawn in so many groups.
-const GROUPS_MAX: u64 = 1_000;
+const GROUPS_MAX: u64 = 2_000;
 
 /// One NDCG in the units of sums.
 const UNITS: f64 = 1e9;
@@ -65,6 +65,8 @@ pub(super) struct Lists {
     /// By list.
     cell_of: Vec<u32>,
     cells: Vec<(Cell, usize)>,
+    /// Shoppers whose lists these are.
+    pub(super) users: usize,
     /// Splits that hold something out; one more trains on all of it.
     pub(super) splits: usize,
     division: Division,
@@ -107,19 +109,12 @@ impl Lists {
         let cells: Vec<(Cell, usize)> = numbers.into_iter().collect();
         let place = |cell: &Cell| cells.partition_point(|(other, _)| other < cell) as u32;
         let cell_of = of_lists.iter().map(place).collect();
-        Self { range, cell_of, cells, splits, division, draws }
+        Self { range, cell_of, cells, users: people.len(), splits, division, draws }
     }
 
     /// Lists that count.
     pub(super) fn len(&self) -> usize {
         self.cell_of.len()
-    }
-
-    /// Users, or groups of them where there are very many.
-    pub(super) fn groups(&self) -> usize {
-        let mut groups: Vec<u64> = self.cells.iter().map(|(cell, _)| cell.group).collect();
-        groups.dedup();
-        groups.len()
     }
 
     pub(super) fn cells(&self) -> usize {

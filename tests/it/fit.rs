@@ -124,7 +124,7 @@ fn a_diff_is_proposed_with_its_gains_and_the_given_rules_stay() {
 fn a_run_that_is_killed_goes_on_and_ends_with_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     log(folder.path(), |_| false);
-    let only = ["--only", "facets", "half_life", "signal_weights.purchase"];
+    let only = ["--only", "facets", "half_life.brand_days"];
     let whole = ended(fit(folder.path(), &only));
     assert!(whole.status.success(), "{}", text(&whole));
 

@@ -20,7 +20,6 @@ mod encodings;
 mod fail_open;
 mod faults;
 mod feedback;
-
 mod fit;
 mod floods;
 mod floods_http2;
