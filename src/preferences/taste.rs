@@ -112,19 +112,22 @@ impl<'a> Taste<'a> {
     /// will be taken again. Then `raw / (1 + |raw| / 8)`, monotone and of slope 1 near zero: a heavy
     /// habit cannot drown the list. `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
-        self.item_of(self.sums(product))
-    }
-
-    /// The same, from the product's two [sums](Self::sums).
-    pub fn item_of(&self, sums: (f32, f32)) -> f32 {
-        let raw = raw(sums);
-        let kept = if raw > 0.0 { (raw - self.discovery).max(0.0) } else { raw };
-        ITEM_MAX * saturated(kept, ITEM_MAX)
+        spoken(self.remembered(product), self.discovery)
     }
 
     /// How well this very product is remembered, in `(-1, 1)`: what people are told.
     pub fn memory(&self, product: ProductKey) -> f32 {
-        saturated(raw(self.sums(product)), 1.0)
+        saturated(self.remembered(product), 1.0)
+    }
+
+    /// What is left of both time scales, before `discovery` is taken off: the `raw` of [`item`](Self::item).
+    pub fn remembered(&self, product: ProductKey) -> f32 {
+        self.remembered_of(self.sums(product))
+    }
+
+    /// The same, of the product's two [sums](Self::sums).
+    pub fn remembered_of(&self, (slow, fast): (f32, f32)) -> f32 {
+        slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
     }
 
     /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
@@ -151,8 +154,10 @@ impl<'a> Taste<'a> {
     }
 }
 
-fn raw((slow, fast): (f32, f32)) -> f32 {
-    slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
+/// What a memory says for its product once `discovery` is taken off: see [`Taste::item`].
+pub fn spoken(remembered: f32, discovery: f32) -> f32 {
+    let kept = if remembered > 0.0 { (remembered - discovery).max(0.0) } else { remembered };
+    ITEM_MAX * saturated(kept, ITEM_MAX)
 }
 
 /// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.

@@ -15,7 +15,7 @@ use super::habit::Habit;
 use super::merchandise::Acts;
 use super::{Candidate, Muted, RankRequest, Ranking, window};
 use crate::config::UpstreamOrder;
-use crate::preferences::taste::Taste;
+use crate::preferences::taste::{Taste, spoken};
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::{Mark, Profile};
 
@@ -59,18 +59,24 @@ pub fn contributions(
     acts: &Acts,
     ranking: &mut Ranking,
 ) {
+    terms(request, taste, acts, ranking);
+    weigh(request, &mut ranking.scores);
+}
+
+/// The terms of the window's hits before anything weighs them; `item` is how well the product is
+/// remembered, before what is taken off that.
+pub fn terms(
+    request: &RankRequest<'_>,
+    taste: Option<&Taste<'_>>,
+    acts: &Acts,
+    ranking: &mut Ranking,
+) {
     let hits = window::of(request);
-    let weights = &request.rules.ranking.weights;
     let muted = ranking.muted == Some(Muted::OffTopic);
     let mut lifts = Lifts::default();
     let mut personal =
         taste.filter(|_| !muted).map(|taste| Personal::of(request, taste, &mut lifts));
     let smoothing = request.rules.ranking.prior.smoothing;
-    // Where the upstream has no opinion, what everybody picks stands in for it.
-    let prior_weight = match request.upstream {
-        UpstreamOrder::Ranked => weights.prior,
-        UpstreamOrder::Unranked => weights.prior + weights.relevance,
-    };
     let mut priors = (!muted).then(|| request.population.priors(smoothing));
     if let Some(personal) = &mut personal {
         let terms = ranking.scores.iter_mut();
@@ -78,18 +84,42 @@ pub fn contributions(
     }
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
-        terms.relevance = finite(terms.relevance * weights.relevance);
         if let Some(personal) = &mut personal {
             personal.add(hit, terms);
         }
         if let Some(priors) = &mut priors {
-            let prior = priors.score(hit.facts.key, hit.facts.category);
-            terms.prior = finite(prior * prior_weight);
+            terms.prior = priors.score(hit.facts.key, hit.facts.category);
         }
         terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
     }
-    if let Some(slots) = request.rules.ranking.repeat_slots {
-        keep_repeats(&mut ranking.scores[..hits.len()], slots);
+}
+
+/// Gives the terms of the window's hits their weights, in place: the numbers of the rules that say
+/// only what a term is worth count here and nowhere else.
+pub fn weigh(request: &RankRequest<'_>, scores: &mut [Contributions]) {
+    let ranking = &request.rules.ranking;
+    let (impact, weights) = (ranking.impact, &ranking.weights);
+    // Where the upstream has no opinion, what everybody picks stands in for it.
+    let prior = match request.upstream {
+        UpstreamOrder::Ranked => weights.prior,
+        UpstreamOrder::Unranked => weights.prior + weights.relevance,
+    };
+    let (item, brand, price) =
+        (impact * weights.item, impact * weights.brand_habit, impact * weights.price);
+    let axes = request.rules.facets.map(|axis| axis * (impact * weights.facets));
+    let window = window::of(request).len().min(scores.len());
+    for terms in scores.iter_mut().take(window) {
+        terms.relevance = finite(terms.relevance * weights.relevance);
+        terms.item = finite(item * spoken(terms.item, ranking.discovery));
+        terms.brand_habit = finite(brand * terms.brand_habit);
+        for (facet, axis) in terms.facets.iter_mut().zip(axes) {
+            *facet = finite(*facet * axis);
+        }
+        terms.price = finite(price * terms.price);
+        terms.prior = finite(terms.prior * prior);
+    }
+    if let Some(slots) = ranking.repeat_slots {
+        keep_repeats(&mut scores[..window], slots);
     }
 }
 
@@ -125,29 +155,11 @@ struct Personal<'a> {
     taste: &'a Taste<'a>,
     lifts: &'a mut Lifts,
     habit: Habit,
-    item_weight: f32,
-    brand_weight: f32,
-    /// By `Axis::index`.
-    axis_weights: [f32; 4],
-    price_weight: f32,
 }
 
 impl<'a> Personal<'a> {
     fn of(request: &'a RankRequest<'a>, taste: &'a Taste<'a>, lifts: &'a mut Lifts) -> Self {
-        let ranking = &request.rules.ranking;
-        let (impact, weights) = (ranking.impact, &ranking.weights);
-        let mut axis_weights = request.rules.facets;
-        axis_weights.iter_mut().for_each(|axis| *axis *= impact * weights.facets);
-        Self {
-            request,
-            taste,
-            lifts,
-            habit: Habit::default(),
-            item_weight: impact * weights.item,
-            brand_weight: impact * weights.brand_habit,
-            axis_weights,
-            price_weight: impact * weights.price,
-        }
+        Self { request, taste, lifts, habit: Habit::default() }
     }
 
     /// What is remembered of the product itself: of every hit first, for the habit is of the list.
@@ -156,14 +168,14 @@ impl<'a> Personal<'a> {
             return;
         }
         let sums = self.taste.sums(hit.facts.key);
-        terms.item = finite(self.item_weight * self.taste.item_of(sums));
-        if self.brand_weight != 0.0 {
+        terms.item = self.taste.remembered_of(sums);
+        if self.request.rules.ranking.weights.brand_habit != 0.0 {
             self.habit.note(hit.facts, sums.0);
         }
     }
 
     fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
-        terms.brand_habit = finite(self.brand_weight * self.habit.share(hit.facts));
+        terms.brand_habit = self.habit.share(hit.facts);
         let mut counts = [0_u16; 4];
         for facet in &hit.facts.facets {
             let axis = facet.axis().index();
@@ -174,17 +186,15 @@ impl<'a> Personal<'a> {
             let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
             if count > 0 {
                 let marked = marked_on(self.taste.profile, hit.facts, axis);
-                let cut = match marked {
+                *sum = match marked {
                     Some(Mark::Muted) => -1.0,
                     Some(Mark::Pinned) => 1.0,
                     None => (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0),
                 };
-                *sum = finite(cut * self.axis_weights[axis.index()]);
             }
         }
         if self.request.rules.ranking.weights.price != 0.0 {
-            let price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
-            terms.price = finite(self.price_weight * price);
+            terms.price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
         }
     }
 }

@@ -20,6 +20,7 @@ mod encodings;
 mod fail_open;
 mod faults;
 mod feedback;
+mod fit;
 mod floods;
 mod floods_http2;
 mod flows;
