@@ -145,7 +145,7 @@ const ALIKE: &str = "\
 facets: {category: 0.1, brand: 0.3, attribute: 0.3, price_tier: 0}
 half_life:
   brand_days: 180   # as shipped
-signal_weights: {browse: {view_details: 0.5}}
+signal_weights: {browse: {view_details: 1.0}}
 ranking: {weights: {facets: 1.0}}
 ";
 
@@ -169,7 +169,7 @@ fn what_was_planted_moves_the_numbers_its_way_for_certain_and_what_was_not_stays
     println!("{told}");
     let ratio = value(&found, "facets.brand") / value(&found, "facets.attribute").max(1e-6);
     assert!(ratio > 2.0, "brand matters several times as much: {ratio}\n{told}");
-    assert!(value(&found, "signal_weights.browse.view_details") < 0.2, "{told}");
+    assert!(value(&found, "signal_weights.browse.view_details") < 0.4, "{told}");
     assert!(value(&found, "half_life.brand_days") < 60.0, "{told}");
     for change in &found.changes {
         let path = found.numbers[change.number].path.as_str();

@@ -9,7 +9,7 @@ use crate::rules::Rules;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey};
-use crate::types::profile::{Mark, Profile, carried};
+use crate::types::profile::{Mark, ProductMemory, Profile, carried};
 
 /// A distance of this many natural-log units (a factor of four) is as far as a price can be.
 const PRICE_DISTANCE_MAX_LN: f32 = 1.386_294_4;
@@ -19,6 +19,11 @@ const FAST_WEIGHT: f32 = 1.75;
 
 /// As far as the memory of one product can speak.
 const ITEM_MAX: f32 = 8.0;
+
+/// Of nobody is it thought, before they show it, that they buy hardly anything twice: what the share
+/// of single purchases is taken to be, and how many purchases' worth that counts.
+const ONCE_BEFORE: f32 = 0.9;
+const ONCE_TRUST: f32 = 10.0;
 
 /// One shopper's taste at one time.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +38,8 @@ pub struct Taste<'a> {
     axes: [f32; 4],
     /// What the evidence is worth now, at least 0.
     evidence: f32,
+    /// How surely a purchase is this shopper's only one of its product, in `(0, 1]`.
+    once: f32,
 }
 
 impl<'a> Taste<'a> {
@@ -52,6 +59,7 @@ impl<'a> Taste<'a> {
             fast: decay(rules.half_life.item_fast_seconds),
             axes,
             evidence: if evidence.is_finite() { evidence.max(0.0) } else { 0.0 },
+            once: once(profile),
         }
     }
 
@@ -82,6 +90,10 @@ impl<'a> Taste<'a> {
     /// of it, `base`. A share, not the affinity: who buys much likes nearly everything in full, and is
     /// told from others by how much of it. A dislike counts in full however much is liked beside it,
     /// and the shopper's own word stands as it is.
+    ///
+    /// `d = s − e · base` counts by `d² / (d² + e · base · (1 − base))`: what evidence of that size,
+    /// one a pick, comes to by chance where there is no taste at all. One click on what few choose
+    /// says much; a third of the picks on what a quarter of them is says nearly nothing.
     pub fn lift(&self, facet: FacetKey, base: f32) -> f32 {
         if self.profile.mark(facet).is_some() {
             return self.affinity(facet);
@@ -89,7 +101,9 @@ impl<'a> Taste<'a> {
         let sum = self.sum(facet);
         let disliked = if sum < 0.0 { saturated(sum, self.saturation) } else { 0.0 };
         let more = sum.max(0.0) - self.evidence * base;
-        let lift = more / (self.evidence + self.saturation) + disliked;
+        let chance = self.evidence * base * (1.0 - base);
+        let told = more * more / (more * more + chance.max(f32::MIN_POSITIVE));
+        let lift = told * more / (self.evidence + self.saturation) + disliked;
         if lift.is_finite() { lift.clamp(-1.0, 1.0) } else { 0.0 }
     }
 
@@ -100,8 +114,12 @@ impl<'a> Taste<'a> {
 
     /// What a product's two sums are worth now, the slow one first.
     pub fn sums(&self, product: ProductKey) -> (f32, f32) {
-        let memory = self.profile.product(product);
-        memory.map_or((0.0, 0.0), |memory| (memory.slow * self.slow, memory.fast * self.fast))
+        self.profile.product(product).map_or((0.0, 0.0), |memory| self.sums_of(memory))
+    }
+
+    /// The same, of the product's memory.
+    pub fn sums_of(&self, memory: &ProductMemory) -> (f32, f32) {
+        (memory.slow * self.slow, memory.fast * self.fast)
     }
 
     /// What the memory of this very product says for it, in `(-8, 8)`; 0 for one without history.
@@ -117,17 +135,25 @@ impl<'a> Taste<'a> {
 
     /// How well this very product is remembered, in `(-1, 1)`: what people are told.
     pub fn memory(&self, product: ProductKey) -> f32 {
-        saturated(self.remembered(product), 1.0)
+        saturated(raw(self.sums(product)), 1.0)
     }
 
     /// What is left of both time scales, before `discovery` is taken off: the `raw` of [`item`](Self::item).
     pub fn remembered(&self, product: ProductKey) -> f32 {
-        self.remembered_of(self.sums(product))
+        self.profile.product(product).map_or(0.0, |memory| self.remembered_of(memory))
     }
 
-    /// The same, of the product's two [sums](Self::sums).
-    pub fn remembered_of(&self, (slow, fast): (f32, f32)) -> f32 {
-        slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
+    /// The same, of the product's memory; counted less for who buys hardly anything twice.
+    ///
+    /// `(n − once) / (n − 0.9)` of `n` purchases, at most 1: a product bought `n` times is bought again
+    /// in proportion to `n − d`, and this shopper's `d` is estimated as Ney, Essen and Kneser do.
+    pub fn remembered_of(&self, memory: &ProductMemory) -> f32 {
+        let raw = raw(self.sums_of(memory));
+        let bought = f32::from(memory.purchases);
+        if raw <= 0.0 || bought < 1.0 {
+            return raw;
+        }
+        raw * ((bought - self.once) / (bought - ONCE_BEFORE)).min(1.0)
     }
 
     /// How far a price is from what this shopper usually chooses in the category, in `[-1, 0]`.
@@ -158,6 +184,20 @@ impl<'a> Taste<'a> {
 pub fn spoken(remembered: f32, discovery: f32) -> f32 {
     let kept = if remembered > 0.0 { (remembered - discovery).max(0.0) } else { remembered };
     ITEM_MAX * saturated(kept, ITEM_MAX)
+}
+
+fn raw((slow, fast): (f32, f32)) -> f32 {
+    slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
+}
+
+/// The share of purchases that stay the only ones of their product: `n₁ / (n₁ + 2 n₂)` of the numbers
+/// of products bought once and twice (H. Ney, U. Essen, R. Kneser 1994), drawn towards
+/// [`ONCE_BEFORE`]. `O(products)`.
+fn once(profile: &Profile) -> f32 {
+    let bought =
+        |times: u8| profile.products.iter().filter(|p| p.purchases == times).count() as f32;
+    let (once, twice) = (bought(1), bought(2));
+    (once + ONCE_TRUST * ONCE_BEFORE) / (once + 2.0 * twice + ONCE_TRUST)
 }
 
 /// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.
@@ -240,6 +280,43 @@ mod tests {
         assert!((item("returned") + 0.5 / (1.0 + 0.5 / 8.0)).abs() < 1e-6);
         assert_eq!(item("never seen"), 0.0);
         assert!((taste.memory(ProductKey::of("liked")) - 3.75 / 4.75).abs() < 1e-6);
+    }
+
+    #[test]
+    fn who_buys_nothing_twice_is_not_told_to_buy_it_again() {
+        let rules = rules_for_tests();
+        let bought = |times: u8| {
+            move |number: u64| ProductMemory {
+                slow: 0.8,
+                fast: 0.8,
+                purchases: times,
+                ..ProductMemory::blank(ProductKey(number))
+            }
+        };
+        let of = |products: Vec<ProductMemory>| {
+            let profile = Profile { products, evidence: 30.0, ..Profile::default() };
+            Taste::at(&profile, &rules, Timestamp(0)).remembered(ProductKey(0))
+        };
+        let seeker = of((0..30).map(bought(1)).collect());
+        let usual = of((0..15).map(bought(1)).chain((15..20).map(bought(2))).collect());
+        let clicked = of((0..30).map(bought(0)).collect());
+        assert_eq!(usual, clicked);
+        assert!(seeker > 0.0 && seeker < 0.3 * usual, "{seeker} {usual}");
+    }
+
+    #[test]
+    fn what_chance_would_do_to_a_share_of_the_evidence_is_hardly_a_taste() {
+        let (mut profile, rules) = (profile(), rules_for_tests());
+        let spicy = FacetKey::of(Axis::Attribute, "spicy");
+        let mut lift = |sum, evidence, base| {
+            profile.evidence = evidence;
+            profile.facets = vec![FacetMemory { key: spicy, sum }];
+            Taste::at(&profile, &rules, Timestamp(0)).lift(spicy, base)
+        };
+        let chance = lift(6.0, 20.0, 0.25);
+        assert!(chance > 0.0 && chance < 0.015, "{chance}");
+        assert!(lift(14.0, 20.0, 0.25) > 0.4);
+        assert!(lift(0.2, 0.2, 0.02) > 0.1, "one click on what few choose");
     }
 
     #[test]

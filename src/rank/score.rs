@@ -167,10 +167,10 @@ impl<'a> Personal<'a> {
         if hit.unremembered {
             return;
         }
-        let sums = self.taste.sums(hit.facts.key);
-        terms.item = self.taste.remembered_of(sums);
+        let Some(memory) = self.taste.profile.product(hit.facts.key) else { return };
+        terms.item = self.taste.remembered_of(memory);
         if self.request.rules.ranking.weights.brand_habit != 0.0 {
-            self.habit.note(hit.facts, sums.0);
+            self.habit.note(hit.facts, self.taste.sums_of(memory).0);
         }
     }
 
