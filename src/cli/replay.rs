@@ -315,10 +315,6 @@ impl Replay {
 fn compile(path: &Option<PathBuf>) -> Result<Rules, Vec<crate::types::problem::Problem>> {
     match path {
         None => Ok(Rules::shipped()),
-        Some(path) => reload::check(&RulesFile {
-            path: Some(path.clone()),
-            may_be_missing: false,
-            knowledge_dir: None,
-        }),
+        Some(path) => reload::check(&RulesFile::alone(path.clone())),
     }
 }

@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::merchandise::boosts_of;
-use super::score::{lift, marked_on};
+use super::score::{marked_on, said_on};
 use super::{Hold, RankRequest, Ranking, window};
 use crate::preferences::taste::Taste;
 use crate::types::ids::ProductKey;
@@ -91,11 +91,13 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
     for axis in Axis::ALL {
         let whole = terms.facets[axis.index()];
         if let Some(taste) = taste.as_ref().filter(|_| whole != 0.0) {
-            let part = |facet| (Part::Facet(facet), lift(request, taste, facet));
             let marked = marked_on(taste.profile, hit.facts, axis);
-            let counts =
-                |facet: &FacetKey| marked.is_none() || taste.profile.mark(*facet) == marked;
-            let parts: Vec<_> = hit.facts.on_axis(axis).filter(counts).map(part).collect();
+            let counts = |facet: FacetKey| marked.is_none() || taste.profile.mark(facet) == marked;
+            let said = said_on(request, taste, hit.facts, axis).into_iter();
+            let said = said.filter(|(facet, _)| counts(*facet));
+            let even =
+                |(facet, value)| (Part::Facet(facet), if marked.is_some() { 1.0 } else { value });
+            let parts: Vec<_> = said.map(even).collect();
             share(whole, &parts, &mut add);
         }
     }
