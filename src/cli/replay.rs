@@ -5,8 +5,8 @@
 //! every line that cannot be used, 66 for a file that cannot be read, 78 for rules that do not
 //! compile. Reads files and changes nothing.
 
-mod files;
-mod print;
+pub(super) mod files;
+pub(super) mod print;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -44,6 +44,8 @@ pub enum Part {
     Price,
     /// How it does with everybody.
     Prior,
+    /// Taste for what everybody likes.
+    Popular,
     /// Time and place.
     Context,
     /// A boost or burial by the rule at this index.
@@ -103,6 +105,7 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
     }
     add(Part::Price, terms.price);
     add(Part::Prior, terms.prior);
+    add(Part::Popular, terms.popular);
     add(Part::Context, terms.context);
     let boosts = boosts_of(request, taste.as_ref(), hit);
     let boosts: Vec<_> = boosts.map(|(rule, by)| (Part::Rule(rule), by)).collect();
@@ -259,6 +262,8 @@ fn reason_of(
         }
         Part::Prior if liked => ReasonKind::OftenPicked,
         Part::Prior => ReasonKind::SeldomPicked,
+        // A taste for what is rare has no word of its own.
+        Part::Popular => return None,
         Part::Rule(index) => {
             let rule = request.rules.merchandising.get(index as usize)?;
             return Some(Reason::of_rule(ReasonKind::MovedByRule, &rule.id));

@@ -6,7 +6,7 @@
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
 //! The facet term of an axis is `Σ lift(f) / √n` over the product's `n` facets on it, cut to `-1..=1`:
-//! what is personal, not what everybody buys. Under the hierarchical preference it is twice what the
+//! what is personal, not what everybody buys. Under the hierarchical preference it is what the
 //! posterior adds to the rate of picks, cut alike; `facets.*` say there only which axes count at all. A hit with something that the shopper muted stands at
 //! the lower end of that axis, and one with something pinned at the upper end, whatever else it is and
 //! whatever others like. Context stays 0 until the rules speak of time and place. What is not a finite
@@ -17,7 +17,7 @@ use super::merchandise::Acts;
 use super::{Candidate, Muted, RankRequest, Ranking, window};
 use crate::config::UpstreamOrder;
 use crate::preferences::hierarchical::Features;
-use crate::preferences::taste::Taste;
+use crate::preferences::taste::{Taste, spoken};
 use crate::rules::Preference;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::{Mark, Profile};
@@ -37,6 +37,8 @@ pub struct Contributions {
     pub price: f32,
     /// How the product does with everybody.
     pub prior: f32,
+    /// How much this shopper likes what everybody likes.
+    pub popular: f32,
     /// Time and place.
     pub context: f32,
     /// Boosts and burials by rule.
@@ -51,7 +53,7 @@ impl Contributions {
 
     /// What this shopper's taste adds.
     pub fn taste(&self) -> f32 {
-        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price
+        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price + self.popular
     }
 }
 
@@ -62,39 +64,72 @@ pub fn contributions(
     acts: &Acts,
     ranking: &mut Ranking,
 ) {
+    terms(request, taste, acts, ranking);
+    weigh(request, &mut ranking.scores);
+}
+
+/// The terms of the window's hits before anything weighs them; `item` is how well the product is
+/// remembered, before what is taken off that.
+pub fn terms(
+    request: &RankRequest<'_>,
+    taste: Option<&Taste<'_>>,
+    acts: &Acts,
+    ranking: &mut Ranking,
+) {
     let hits = window::of(request);
-    let weights = &request.rules.ranking.weights;
     let muted = ranking.muted == Some(Muted::OffTopic);
     let mut lifts = Lifts::default();
     let mut personal =
         taste.filter(|_| !muted).map(|taste| Personal::of(request, taste, &mut lifts));
     let smoothing = request.rules.ranking.prior.smoothing;
-    // Where the upstream has no opinion, what everybody picks stands in for it.
-    let prior_weight = match request.upstream {
-        UpstreamOrder::Ranked => weights.prior,
-        UpstreamOrder::Unranked => weights.prior + weights.relevance,
-    };
     let mut priors = (!muted).then(|| request.population.priors(smoothing));
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
-        terms.relevance = finite(terms.relevance * weights.relevance);
         if let Some(personal) = &mut personal {
             personal.add(hit, terms);
         }
         if let Some(priors) = &mut priors {
-            let prior = priors.score(hit.facts.key, hit.facts.category);
-            let own = personal.as_ref().map_or(0.0, |personal| personal.popular(prior));
-            terms.prior = finite(prior * prior_weight + own);
+            terms.prior = priors.score(hit.facts.key, hit.facts.category);
+            terms.popular = request.posterior.map_or(0.0, |own| own.popular(terms.prior));
         }
         terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
     }
-    if let Some(slots) = request.rules.ranking.repeat_slots {
-        keep_repeats(&mut ranking.scores[..hits.len()], slots);
-    }
 }
 
-/// What one unit of the posterior's rate of picks is worth on the facet term's scale.
-const LIKING: f32 = 2.0;
+/// Gives the terms of the window's hits their weights, in place: the numbers of the rules that say
+/// only what a term is worth count here and nowhere else.
+pub fn weigh(request: &RankRequest<'_>, scores: &mut [Contributions]) {
+    let ranking = &request.rules.ranking;
+    let (impact, weights) = (ranking.impact, &ranking.weights);
+    // Where the upstream has no opinion, what everybody picks stands in for it.
+    let prior = match request.upstream {
+        UpstreamOrder::Ranked => weights.prior,
+        UpstreamOrder::Unranked => weights.prior + weights.relevance,
+    };
+    let (item, brand, price) =
+        (impact * weights.item, impact * weights.brand_habit, impact * weights.price);
+    let facets = impact * weights.facets;
+    let axes = request.rules.facets.map(|axis| match ranking.preference {
+        // The model says what each axis is worth.
+        Preference::Hierarchical if axis > 0.0 => facets,
+        _ => axis * facets,
+    });
+    let window = window::of(request).len().min(scores.len());
+    for terms in scores.iter_mut().take(window) {
+        terms.relevance = finite(terms.relevance * weights.relevance);
+        terms.item = finite(item * spoken(terms.item, ranking.discovery));
+        terms.brand_habit = finite(brand * terms.brand_habit);
+        for (facet, axis) in terms.facets.iter_mut().zip(axes) {
+            *facet = finite(*facet * axis);
+        }
+        terms.price = finite(price * terms.price);
+        terms.prior = finite(terms.prior * prior);
+        terms.popular = finite(terms.popular * facets);
+    }
+    if let Some(slots) = ranking.repeat_slots {
+        keep_repeats(&mut scores[..window], slots);
+    }
+}
 
 /// Lifts of the facets of one list, which its hits share: each is computed once, unless two that
 /// meet at one place here push each other out.
@@ -129,63 +164,36 @@ struct Personal<'a> {
     lifts: &'a mut Lifts,
     habit: Habit,
     scratch: Features,
-    /// Of liking what everybody likes.
-    popular_weight: f32,
-    item_weight: f32,
-    brand_weight: f32,
-    /// By `Axis::index`.
-    axis_weights: [f32; 4],
-    price_weight: f32,
 }
 
 impl<'a> Personal<'a> {
     fn of(request: &'a RankRequest<'a>, taste: &'a Taste<'a>, lifts: &'a mut Lifts) -> Self {
-        let ranking = &request.rules.ranking;
-        let (impact, weights) = (ranking.impact, &ranking.weights);
-        let facets = impact * weights.facets;
-        let axis_weights = request.rules.facets.map(|axis| match ranking.preference {
-            Preference::Hierarchical if axis > 0.0 => facets,
-            _ => axis * facets,
-        });
-        Self {
-            request,
-            taste,
-            lifts,
-            habit: if weights.brand_habit == 0.0 {
-                Habit::default()
-            } else {
-                Habit::of(window::of(request), taste)
-            },
-            scratch: Features::new(),
-            popular_weight: LIKING * facets,
-            item_weight: impact * weights.item,
-            brand_weight: impact * weights.brand_habit,
-            axis_weights,
-            price_weight: impact * weights.price,
-        }
+        let habit = match request.rules.ranking.weights.brand_habit {
+            0.0 => Habit::default(),
+            _ => Habit::of(window::of(request), taste),
+        };
+        Self { request, taste, lifts, habit, scratch: Features::new() }
     }
 
     fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
         if !hit.unremembered {
-            terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+            terms.item = self.taste.remembered(hit.facts.key);
         }
-        terms.brand_habit = finite(self.brand_weight * self.habit.share(hit.facts));
+        terms.brand_habit = self.habit.share(hit.facts);
         let sums = match self.request.rules.ranking.preference {
             Preference::Hierarchical => self.likings(hit.facts),
             Preference::Table => self.lifted(hit.facts),
         };
         for axis in Axis::ALL {
             let Some(sum) = sums[axis.index()] else { continue };
-            let cut = match marked_on(self.taste.profile, hit.facts, axis) {
+            terms.facets[axis.index()] = match marked_on(self.taste.profile, hit.facts, axis) {
                 Some(Mark::Muted) => -1.0,
                 Some(Mark::Pinned) => 1.0,
                 None => sum.clamp(-1.0, 1.0),
             };
-            terms.facets[axis.index()] = finite(cut * self.axis_weights[axis.index()]);
         }
         if self.request.rules.ranking.weights.price != 0.0 {
-            let price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
-            terms.price = finite(self.price_weight * price);
+            terms.price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
         }
     }
 
@@ -212,13 +220,9 @@ impl<'a> Personal<'a> {
         let model = &self.request.rules.model;
         for (facet, part) in posterior.parts(model, facts, &mut self.scratch) {
             let sum: &mut Option<f32> = &mut sums[facet.axis().index()];
-            *sum = sum.map(|sum| sum + LIKING * part);
+            *sum = sum.map(|sum| sum + part);
         }
         sums
-    }
-
-    fn popular(&self, prior: f32) -> f32 {
-        self.request.posterior.map_or(0.0, |own| self.popular_weight * own.popular(prior))
     }
 }
 

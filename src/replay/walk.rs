@@ -32,6 +32,7 @@ use crate::types::ids::{ProductKey, QueryId};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::product::ProductFacts;
 use crate::types::profile::Profile;
+use crate::types::signal::SignalKind;
 use crate::types::voice::Voice;
 
 /// How a log is walked through.
@@ -83,6 +84,8 @@ pub(super) struct Walk<'l> {
     queries: Vec<QueryView>,
     clock: ManualClock,
     lists: u64,
+    /// Signals that were learned from, by kind.
+    heard: [u64; SignalKind::ALL.len()],
 }
 
 /// One person of the log.
@@ -131,11 +134,12 @@ impl<'l> Walk<'l> {
             population,
             clock,
             lists: 0,
+            heard: [0; SignalKind::ALL.len()],
         }
     }
 
-    /// Asks for a list: its order, as old positions. A ranking that fails leaves it as it is.
-    pub(super) fn ask(&mut self, search: &Search) -> Ranking {
+    /// What is due by now is learned, and the profile is what is kept of it.
+    pub(super) fn settle(&mut self, search: &Search) {
         self.tell_unbought(search);
         let person = &mut self.people[search.person as usize];
         if person.changed {
@@ -148,6 +152,11 @@ impl<'l> Walk<'l> {
             person.changed = false;
         }
         self.read_taste(search.person, search.at);
+    }
+
+    /// Asks for a list: its order, as old positions. A ranking that fails leaves it as it is.
+    pub(super) fn ask(&mut self, search: &Search) -> Ranking {
+        self.settle(search);
         let unmoved = || Ranking::unmoved(search.list.len(), None);
         if !self.rules.enabled {
             return unmoved();
@@ -186,21 +195,7 @@ impl<'l> Walk<'l> {
         search: &Search,
         then: impl FnOnce(&RankRequest<'_>) -> T,
     ) -> T {
-        let candidates: Vec<Candidate<'_>> = search
-            .list
-            .iter()
-            .map(|product| {
-                let facts = &**self.products.facts(*product);
-                Candidate {
-                    facts,
-                    score: None,
-                    price: None,
-                    in_stock: None,
-                    sponsored: false,
-                    unremembered: facts.sensitive && !self.conditions.sensitive,
-                }
-            })
-            .collect();
+        let candidates = candidates(search, &self.products, self.conditions.sensitive);
         then(&RankRequest {
             query: &self.queries[search.query as usize],
             candidates: &candidates,
@@ -219,7 +214,7 @@ impl<'l> Walk<'l> {
     pub(super) fn shown(&mut self, search: &Search) {
         self.lists += 1;
         let keys = search.list.iter().map(|product| self.products.facts(*product).key);
-        let list = ShownList::new(search.at, QueryId(self.lists), true, keys)
+        let list = ShownList::new(search.at, QueryId(self.lists), !search.ranked, keys)
             .asked(self.log.words.text(search.query))
             .unordered(self.conditions.upstream == UpstreamOrder::Unranked);
         let Person { recent, conduct, .. } = &mut self.people[search.person as usize];
@@ -276,7 +271,11 @@ impl<'l> Walk<'l> {
         &self.people[person as usize].profile
     }
 
-    #[cfg(test)]
+    /// Signals that were learned from, by kind.
+    pub(super) fn heard(&self) -> [u64; SignalKind::ALL.len()] {
+        self.heard
+    }
+
     pub(super) fn population(&self) -> &Population {
         &self.population
     }
@@ -304,6 +303,7 @@ impl<'l> Walk<'l> {
         let known = contrast::counted(derived, &self.rules, |key| products.get(key));
         let person = &mut self.people[person as usize];
         for (signal, facts) in &known {
+            self.heard[signal.kind.index()] += 1;
             let caps = self.conditions.forget.caps(self.conditions.caps);
             let profile = &mut person.profile;
             person.changed |= learn::apply(profile, signal, facts.as_deref(), &self.rules, caps);
@@ -312,4 +312,19 @@ impl<'l> Walk<'l> {
         }
         known
     }
+}
+
+/// The hits of a list as they are ranked.
+pub(super) fn candidates<'p>(
+    search: &Search,
+    products: &'p Products,
+    sensitive: bool,
+) -> Vec<Candidate<'p>> {
+    let hit = |product: &u32| {
+        let facts = &**products.facts(*product);
+        let unremembered = facts.sensitive && !sensitive;
+        let (score, price, in_stock, sponsored) = (None, None, None, false);
+        Candidate { facts, score, price, in_stock, sponsored, unremembered }
+    };
+    search.list.iter().map(hit).collect()
 }

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("api", 6),
     ("cases", 6),
     ("demo", 6),
+    ("fit", 6),
     ("proxy", 6),
     ("serve", 6),
     ("border", 5),
@@ -49,6 +50,7 @@ const FLOORS: &[(&str, u8)] = &[
 const PURE: &[&str] = &[
     "cases",
     "config",
+    "fit",
     "identity",
     "model",
     "preferences",

@@ -22,13 +22,13 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 const PROBLEMS_MAX: usize = 20;
 
 /// A log with the files that it came from.
-pub(super) struct Read {
-    pub(super) log: Log,
+pub(in crate::cli) struct Read {
+    pub(in crate::cli) log: Log,
     /// Each with the leading 16 hex digits of its SHA-256.
-    pub(super) files: Vec<(String, String)>,
+    pub(in crate::cli) files: Vec<(String, String)>,
 }
 
-pub(super) enum ReadError {
+pub(in crate::cli) enum ReadError {
     /// A file that cannot be read.
     File(Problem),
     /// Lines that cannot be used.
@@ -37,7 +37,7 @@ pub(super) enum ReadError {
 
 /// Reads catalogues, then logs. Without a catalogue by name, those beside the logs are taken where
 /// they are.
-pub(super) fn read(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ReadError> {
+pub(in crate::cli) fn read(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ReadError> {
     let beside: Vec<PathBuf> = match catalogs.is_empty() {
         true => logs.iter().filter_map(|log| catalog_beside(log)).collect(),
         false => catalogs.to_vec(),
