@@ -209,6 +209,8 @@ fn within(budget: &Budget<'_>) -> Result<(), BudgetSpent> {
 #[cfg(test)]
 mod chosen;
 #[cfg(test)]
+mod hierarchical;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod recorded;

@@ -90,6 +90,9 @@ impl Check {
                 rules.merchandising.len(),
                 if rules.enabled { "on" } else { "off" }
             );
+            if let Some(version) = &rules.model_version {
+                println!("model: version {version}, {} facets", rules.model.facets.len());
+            }
         }
         if failed { ExitCode::from(CONFIG) } else { ExitCode::SUCCESS }
     }

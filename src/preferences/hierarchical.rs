@@ -39,7 +39,7 @@ pub struct Posterior {
 pub type Features = Vec<(FacetKey, u8, f32)>;
 
 /// Writes the features of a product to `out`, in the order of its facets.
-pub(super) fn features(model: &Model, facts: &ProductFacts, out: &mut Features) {
+pub fn features(model: &Model, facts: &ProductFacts, out: &mut Features) {
     out.clear();
     let mut squares = [0.0_f32; GROUPS_MAX];
     for facet in &facts.facets {
@@ -70,6 +70,11 @@ impl Posterior {
         }
         let popular = Some(solved.popular).filter(finite).unwrap_or_default();
         Self { weights: weights.into_iter().collect(), popular }
+    }
+
+    /// Keeps the weights of some facets only.
+    pub(super) fn retain(&mut self, keeps: impl Fn(FacetKey) -> bool) {
+        self.weights.retain(|facet, _| keeps(*facet));
     }
 
     /// True where nothing was learned.

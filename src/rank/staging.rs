@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::preferences::hierarchical::remembered::Reading;
 use crate::preferences::learn::apply;
 use crate::preferences::testing::{CAPS, branded, rules_for_tests};
 use crate::rules::{Action, MerchandisingRule, Select, When};
@@ -111,11 +112,17 @@ impl Stage {
                 unremembered: good.facts.sensitive,
             })
             .collect();
+        let reading = Reading { population: &self.population, rules: &self.rules, now: Self::NOW };
+        let shelf = |key| {
+            let known = self.goods.iter().map(|good| &good.facts).find(|facts| facts.key == key);
+            known.filter(|facts| !facts.facets.is_empty()).cloned().map(Arc::new)
+        };
+        let posterior = reading.posterior(&self.profile, shelf);
         then(&RankRequest {
             query: &query,
             candidates: &candidates,
             profile: Some(&self.profile),
-            posterior: None,
+            posterior: posterior.as_ref(),
             population: &self.population,
             rules: &self.rules,
             now: Self::NOW,

@@ -16,7 +16,7 @@ use super::log::{Event, Log, Search};
 use super::shelf::Products;
 use crate::config::UpstreamOrder;
 use crate::preferences::hierarchical::Posterior;
-use crate::preferences::hierarchical::remembered::{Reading, digest};
+use crate::preferences::hierarchical::remembered::{Reading, Remembered, digest};
 use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::packed;
 use crate::preferences::population::Population;
@@ -178,6 +178,12 @@ impl<'l> Walk<'l> {
         }
         let posterior = self.reading(now).posterior(profile, |key| self.remembered(key));
         self.people[person as usize].posterior = Some((from, posterior));
+    }
+
+    /// What a person's profile remembers, as the hierarchical preference reads it.
+    pub(super) fn remembered_of(&self, person: u32, now: Timestamp) -> Vec<Remembered> {
+        let profile = &self.people[person as usize].profile;
+        self.reading(now).remembered(profile, |key| self.remembered(key))
     }
 
     fn reading(&self, now: Timestamp) -> Reading<'_> {

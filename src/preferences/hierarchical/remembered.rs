@@ -58,7 +58,9 @@ impl Reading<'_> {
             return None;
         }
         let remembered = self.remembered(profile, facts_of);
-        let posterior = Posterior::of(&self.rules.model, &remembered);
+        let mut posterior = Posterior::of(&self.rules.model, &remembered);
+        // What the shopper had forgotten stays so, though its products are remembered.
+        posterior.retain(|facet| profile.facet(facet).is_some());
         (!posterior.is_empty()).then_some(posterior)
     }
 
@@ -110,6 +112,8 @@ impl Reading<'_> {
 pub fn digest(profile: &Profile, rules: &Rules, now: Timestamp) -> u64 {
     let mut sum = Mixed(xxhash_rust::xxh3::xxh3_64(rules.version.as_bytes()));
     sum.mix(u64::from(landmark(now.seconds_u32())) << 32 | u64::from(profile.at));
+    // also counts what was forgotten
+    sum.mix(u64::from(profile.version));
     for memory in &profile.products {
         sum.mix(memory.key.0 ^ u64::from(memory.purchases) << 56);
         sum.mix(u64::from(memory.slow.to_bits()) << 32 | u64::from(memory.fast.to_bits()));

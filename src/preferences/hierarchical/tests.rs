@@ -13,6 +13,7 @@ use crate::preferences::testing::{CAPS, branded, rules_for_tests};
 use crate::rules::{Preference, Rules};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
+use crate::types::product::Axis;
 use crate::types::profile::Profile;
 use crate::types::signal::{Signal, SignalKind};
 
@@ -162,12 +163,12 @@ fn what_is_long_ago_says_less() {
 fn two_profiles_that_are_merged_have_the_taste_of_who_did_all_of_it() {
     let shop = Shop::new();
     let [mut visit, mut user, mut both] = [(); 3].map(|()| Profile::default());
-    for (profile, kind, id) in [
-        (&mut visit, SignalKind::ClickProduct, "chili"),
-        (&mut user, SignalKind::PurchaseFirstTime, "hot"),
-        (&mut user, SignalKind::DisplayedButScrolled, "plain"),
+    for (of_visit, kind, id) in [
+        (true, SignalKind::ClickProduct, "chili"),
+        (false, SignalKind::PurchaseFirstTime, "hot"),
+        (false, SignalKind::DisplayedButScrolled, "plain"),
     ] {
-        shop.learn(profile, kind, id, 100);
+        shop.learn(if of_visit { &mut visit } else { &mut user }, kind, id, 100);
         shop.learn(&mut both, kind, id, 100);
     }
     let user = merge(&user, &visit, &shop.rules, CAPS);
@@ -194,6 +195,17 @@ fn who_is_erased_or_whose_products_nobody_knows_has_no_taste() {
     let table = Rules { ranking: rules_for_tests().ranking, ..shop.rules.clone() };
     let reading = Reading { rules: &table, ..reading };
     assert!(reading.posterior(&profile, |key| shop.facts_of(key)).is_none());
+}
+
+#[test]
+fn a_taste_that_is_forgotten_is_silent_though_its_products_are_remembered() {
+    let shop = Shop::new();
+    let mut profile = Profile::default();
+    shop.learn(&mut profile, SignalKind::ClickProduct, "chili", 100);
+    assert!(shop.liking(&profile, "spicy", 100) > 0.0);
+    assert!(learn::forget_facet(&mut profile, FacetKey::of(Axis::Attribute, "spicy")));
+    assert_eq!(shop.liking(&profile, "spicy", 100), 0.0);
+    assert!(profile.product(ProductKey::of("chili")).is_some());
 }
 
 #[test]
@@ -245,7 +257,8 @@ proptest! {
         variance in any::<f32>(),
         noise in any::<f32>(),
     ) {
-        let mut model = Model { noise, ..Model::default() };
+        let mut model = Model::default();
+        model.noise = noise;
         model.groups.iter_mut().for_each(|group| group.variance = variance);
         let facts = product("a", "b", "c", &["d"]);
         let one = |(surprise, popular, weight): &(f32, f32, f32)| Remembered {
