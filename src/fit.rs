@@ -5,12 +5,15 @@
 //! text. Nothing is applied. [`numbers`] says what is fitted and [`lists`] what it is judged on;
 //! [`bench`] measures with the code of the replay, [`search`] looks and decides.
 //!
+//! [`model`] fits another thing: the model of the hierarchical preference.
+//!
 //! Deterministic: the same log, rules and plan give the same outcome on any machine. It can be
 //! stopped at any time and then tells what was accepted so far; what was measured is handed out as it
 //! comes and may be handed in again. No files, no clock.
 
 mod bench;
 mod lists;
+pub mod model;
 mod numbers;
 mod search;
 mod setting;

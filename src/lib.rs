@@ -53,7 +53,9 @@ pub mod trust;
 pub mod config;
 pub mod rules;
 
-// floor 1: formats (pure), what is said of endpoints, what the process says and how it ends
+// floor 1: formats and fitted models (pure), what is said of endpoints, what the process says and how
+// it ends
+pub mod model;
 pub mod openapi;
 pub mod shutdown;
 pub mod telemetry;

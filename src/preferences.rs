@@ -2,12 +2,12 @@
 //!
 //! In: signals, facts, lists that were shown. Out: a [`Profile`] and the [`Population`], plain values.
 //!
-//! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
+//! - [`learn`] adds one signal to a profile; [`taste`] reads it, [`hierarchical`] in another way.
 //! - [`events`] are a shopper's last ones; [`reweigh`] moves their share when a weight is edited.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
 //! - [`population`] keeps what all shoppers have in common: item prior, base rates, propensities.
-//! - [`live`] writes a profile in the shape the preferences API shows.
+//! - [`live`] writes a profile as the preferences API shows it.
 //!
 //! Nothing here reads a clock, a file or a socket, keeps names, or grows without a limit.
 //!
@@ -15,6 +15,7 @@
 //! [`Population`]: population::Population
 
 pub mod events;
+pub mod hierarchical;
 mod keep;
 pub mod learn;
 pub mod live;

@@ -28,6 +28,7 @@ pub use query::QueryView;
 pub use score::Contributions;
 
 use crate::config::{ScoreBetter, UpstreamOrder};
+use crate::preferences::hierarchical::Posterior;
 use crate::preferences::population::Population;
 use crate::preferences::taste::Taste;
 use crate::rules::daypart::Daypart;
@@ -78,6 +79,9 @@ pub struct RankRequest<'a> {
     pub candidates: &'a [Candidate<'a>],
     /// The shopper, if anything is known.
     pub profile: Option<&'a Profile>,
+    /// Their taste as one posterior, where the rules ask for it and it is known: it stands in for the
+    /// profile's sums in the facet term.
+    pub posterior: Option<&'a Posterior>,
     /// What all shoppers have in common.
     pub population: &'a Population,
     /// The rules.
@@ -219,6 +223,8 @@ fn within(budget: &Budget<'_>) -> Result<(), BudgetSpent> {
 
 #[cfg(test)]
 mod chosen;
+#[cfg(test)]
+mod hierarchical;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]

@@ -39,6 +39,7 @@ use log::{Record, Search};
 use measure::{Scores, measure};
 use walk::Walk;
 
+use crate::preferences::hierarchical::remembered::Remembered;
 use crate::rules::Rules;
 use crate::types::signal::SignalKind;
 
@@ -141,6 +142,18 @@ impl<'l> Replay<'l> {
         self.rows
     }
 
+    /// What each person's profile remembers as of the last record, as the hierarchical preference
+    /// reads it.
+    pub fn remembered(&self) -> Vec<Vec<Remembered>> {
+        let last = self.next.checked_sub(1).and_then(|last| self.log.records.get(last));
+        let now = match last {
+            Some(Record::Event(event)) => event.at,
+            Some(Record::Search(search)) => search.at,
+            None => return Vec::new(),
+        };
+        (0..self.log.people.len() as u32).map(|one| self.walk.remembered_of(one, now)).collect()
+    }
+
     /// Signals that were learned from so far, by kind.
     pub fn heard(&self) -> [u64; SignalKind::ALL.len()] {
         self.walk.heard()
@@ -151,6 +164,11 @@ impl<'l> Replay<'l> {
     pub fn propensities(&self) -> [f32; 10] {
         let population = self.walk.population();
         std::array::from_fn(|position| population.propensity(position))
+    }
+
+    /// Scored lists that were asked for so far.
+    pub fn scored(&self) -> usize {
+        self.rows.len()
     }
 
     /// Records that are done.

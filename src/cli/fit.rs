@@ -3,6 +3,7 @@
 //! In: what is to be fitted. Out: what the subcommand tells, and its exit code.
 
 mod checkpoint;
+mod model;
 mod print;
 mod rules;
 
@@ -21,12 +22,15 @@ pub(super) struct Fit {
 enum What {
     /// The numbers of personalization_rules.yaml: a diff to review, with what each change gains.
     Rules(Box<rules::Rules>),
+    /// The model of the hierarchical preference: how much tastes differ, as a file.
+    Model(Box<model::Model>),
 }
 
 impl Fit {
     pub(super) fn run(self) -> ExitCode {
         match self.what {
             What::Rules(rules) => rules.run(),
+            What::Model(model) => model.run(),
         }
     }
 }

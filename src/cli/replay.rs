@@ -66,6 +66,9 @@ pub(super) struct Measured {
     /// The products; NAME.catalog.jsonl[.gz] beside each NAME.log.jsonl[.gz] otherwise.
     #[arg(short, long, value_name = "FILE")]
     catalog: Vec<PathBuf>,
+    /// A model file, for rules whose preference is hierarchical; the model built in otherwise.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// How the log is scored.
     #[arg(long, value_enum, default_value_t = Scored::Common)]
     protocol: Scored,
@@ -146,7 +149,8 @@ impl Replay {
             read.log.contaminate(self.contaminate, self.how.seed);
         }
         let rules = [Some(&self.rules), self.against.as_ref().map(|_| &self.against)];
-        let compiled: Result<Vec<Rules>, _> = rules.into_iter().flatten().map(compile).collect();
+        let compiled: Result<Vec<Rules>, _> =
+            rules.into_iter().flatten().map(|path| compile(path, &self.how.model)).collect();
         let mut rules = match compiled {
             Ok(rules) => rules,
             Err(problems) => {
@@ -312,13 +316,10 @@ impl Replay {
     }
 }
 
-fn compile(path: &Option<PathBuf>) -> Result<Rules, Vec<crate::types::problem::Problem>> {
-    match path {
-        None => Ok(Rules::shipped()),
-        Some(path) => reload::check(&RulesFile {
-            path: Some(path.clone()),
-            may_be_missing: false,
-            knowledge_dir: None,
-        }),
-    }
+fn compile(
+    path: &Option<PathBuf>,
+    model: &Option<PathBuf>,
+) -> Result<Rules, Vec<crate::types::problem::Problem>> {
+    let (path, model) = (path.clone(), model.clone());
+    reload::check(&RulesFile { path, may_be_missing: false, knowledge_dir: None, model })
 }

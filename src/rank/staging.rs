@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::preferences::hierarchical::remembered::Reading;
 use crate::preferences::learn::apply;
 use crate::preferences::testing::{CAPS, branded, rules_for_tests};
 use crate::rules::{Action, MerchandisingRule, Select, When};
@@ -109,10 +110,17 @@ impl Stage {
                 ..Candidate::of(&good.facts, false)
             })
             .collect();
+        let reading = Reading { population: &self.population, rules: &self.rules, now: Self::NOW };
+        let shelf = |key| {
+            let known = self.goods.iter().map(|good| &good.facts).find(|facts| facts.key == key);
+            known.filter(|facts| !facts.facets.is_empty()).cloned().map(Arc::new)
+        };
+        let posterior = reading.posterior(&self.profile, shelf);
         then(&RankRequest {
             query: &query,
             candidates: &candidates,
             profile: Some(&self.profile),
+            posterior: posterior.as_ref(),
             population: &self.population,
             rules: &self.rules,
             now: Self::NOW,

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::RulesFile;
+use crate::model::Hierarchical;
 use crate::types::clock::SystemClock;
 
 struct Shop {
@@ -38,7 +39,7 @@ impl Shop {
     }
 
     fn files(&self) -> RulesFile {
-        RulesFile { path: Some(self.rules()), may_be_missing: false, knowledge_dir: None }
+        RulesFile::alone(self.rules())
     }
 
     fn start(&self) -> (Arc<RulesTable>, Reloader) {
@@ -270,4 +271,51 @@ fn the_copy_is_whole_and_the_same_as_the_file() {
     let copy = shop.at("state").join(LAST_GOOD_FILE);
     assert_eq!(fs::read_to_string(&copy).unwrap(), impact(10));
     assert!(!Path::new(&format!("{}.new", copy.display())).exists());
+}
+
+/// A model file that says `noise`.
+fn model(noise: f32) -> Vec<u8> {
+    let mut model = Hierarchical::default();
+    model.noise = noise;
+    crate::model::seal(crate::model::Kind::Hierarchical, &model.payload())
+}
+
+#[test]
+fn a_model_file_is_swapped_like_the_rules_and_one_that_cannot_be_used_changes_nothing() {
+    let shop = Shop::with(&impact(10));
+    let path = shop.at("etc/taste.model");
+    let files = RulesFile { model: Some(path.clone()), ..shop.files() };
+    fs::write(&path, model(2.0)).unwrap();
+    let clock = || Arc::new(SystemClock::default());
+    let (table, reloader) = Reloader::start(&files, &shop.at("state"), clock());
+    assert_eq!(table.load().model.noise, 2.0);
+    let first = table.status();
+    assert_eq!(first.model, table.load().model_version);
+    assert!(first.model.is_some() && first.degraded.is_none());
+    fs::write(&path, model(4.0)).unwrap();
+    within_a_second(&table, |status| status.model != first.model);
+    assert_eq!(table.load().model.noise, 4.0);
+    assert_ne!(table.load().version, first.version, "what ranks otherwise is called otherwise");
+    let torn = model(8.0);
+    fs::write(&path, &torn[..torn.len() - 5]).unwrap();
+    within_a_second(&table, |status| status.last_error.is_some());
+    let said = table.status().last_error.as_ref().unwrap()[0].to_string();
+    assert!(said.contains("taste.model: ") && said.contains("torn"), "{said}");
+    assert_eq!((table.load().model.noise, table.status().rejected_total), (4.0, 1));
+    assert_eq!(check(&files).unwrap_err()[0].to_string(), said, "leafrank check says the same");
+    // a start on which it cannot be used serves the last good one
+    drop(reloader);
+    let (table, _reloader) = Reloader::start(&files, &shop.at("state"), clock());
+    assert_eq!((table.load().model.noise, table.status().source), (4.0, RulesSource::LastGoodCopy));
+    fs::write(&path, model(3.0)).unwrap();
+    within_a_second(&table, |status| status.degraded.is_none());
+    assert_eq!(table.load().model.noise, 3.0);
+}
+
+#[test]
+fn a_model_file_that_is_not_there_is_named() {
+    let shop = Shop::with(&impact(10));
+    let files = RulesFile { model: Some(shop.at("etc/none.model")), ..shop.files() };
+    let said = check(&files).unwrap_err()[0].to_string();
+    assert!(said.contains("none.model: cannot be read"), "{said}");
 }

@@ -354,6 +354,7 @@ pub(super) fn parts(
         Part::Item => "own history with it".to_owned(),
         Part::Price => "price".to_owned(),
         Part::Prior => "what everybody chooses".to_owned(),
+        Part::Popular => "a taste for what everybody chooses".to_owned(),
         Part::Context => "context".to_owned(),
         Part::BrandHabit(brand) => {
             let name = facet_name(brand);

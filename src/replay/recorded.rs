@@ -129,6 +129,7 @@ impl Recorded<'_> {
             query: &self.query,
             candidates: &candidates,
             profile: None,
+            posterior: None,
             population: &self.population,
             rules,
             now: search.at,

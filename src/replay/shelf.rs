@@ -75,7 +75,14 @@ impl Products {
         self.known.get(&key).and_then(|number| self.facts(*number).category)
     }
 
-    pub(super) fn name(&self, facet: FacetKey) -> Option<Arc<str>> {
+    /// Facts of the products that are described.
+    pub fn described(&self) -> impl Iterator<Item = &ProductFacts> {
+        let known = |facts: &&Arc<ProductFacts>| self.known.contains_key(&facts.key);
+        self.facts.iter().filter(known).map(|facts| &**facts)
+    }
+
+    /// A facet's value.
+    pub fn name(&self, facet: FacetKey) -> Option<Arc<str>> {
         self.names.get(&facet).cloned()
     }
 }

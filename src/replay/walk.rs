@@ -15,19 +15,22 @@ use super::forget::Forget;
 use super::log::{Event, Log, Search};
 use super::shelf::Products;
 use crate::config::UpstreamOrder;
+use crate::preferences::hierarchical::Posterior;
+use crate::preferences::hierarchical::remembered::{Reading, Remembered, digest};
 use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::packed;
 use crate::preferences::population::Population;
 use crate::rank::{Candidate, QueryView, RankRequest, Ranking, rank};
-use crate::rules::Rules;
+use crate::rules::{Preference, Rules};
 use crate::signals::conduct::Conduct;
 use crate::signals::crowd::{self, Categorised, Impressions, Known, Lesson};
 use crate::signals::unbought::Unbought;
 use crate::signals::{Derived, RecentLists, Shopper, ShownList, Told, contrast, derive};
 use crate::types::budget::Budget;
-use crate::types::clock::ManualClock;
+use crate::types::clock::{ManualClock, Timestamp};
 use crate::types::ids::{ProductKey, QueryId};
 use crate::types::interaction::{Interaction, InteractionKind};
+use crate::types::product::ProductFacts;
 use crate::types::profile::Profile;
 use crate::types::signal::SignalKind;
 use crate::types::voice::Voice;
@@ -91,6 +94,8 @@ struct Person {
     profile: Profile,
     /// Learned from since it was packed last.
     changed: bool,
+    /// Their taste as one posterior, with what it was read from.
+    posterior: Option<(u64, Option<Posterior>)>,
     recent: RecentLists,
     told: Told,
     unbought: Unbought,
@@ -146,6 +151,7 @@ impl<'l> Walk<'l> {
             }
             person.changed = false;
         }
+        self.read_taste(search.person, search.at);
     }
 
     /// Asks for a list: its order, as old positions. A ranking that fails leaves it as it is.
@@ -159,6 +165,36 @@ impl<'l> Walk<'l> {
         self.with_request(search, |request| rank(request, &budget)).unwrap_or_else(|_| unmoved())
     }
 
+    /// Reads a person's taste anew, where something was learned since, or the day is another.
+    fn read_taste(&mut self, person: u32, now: Timestamp) {
+        if self.rules.ranking.preference != Preference::Hierarchical {
+            return;
+        }
+        let profile = &self.people[person as usize].profile;
+        let from = digest(profile, &self.rules, now);
+        if self.people[person as usize].posterior.as_ref().is_some_and(|(known, _)| *known == from)
+        {
+            return;
+        }
+        let posterior = self.reading(now).posterior(profile, |key| self.remembered(key));
+        self.people[person as usize].posterior = Some((from, posterior));
+    }
+
+    /// What a person's profile remembers, as the hierarchical preference reads it.
+    pub(super) fn remembered_of(&self, person: u32, now: Timestamp) -> Vec<Remembered> {
+        let profile = &self.people[person as usize].profile;
+        self.reading(now).remembered(profile, |key| self.remembered(key))
+    }
+
+    fn reading(&self, now: Timestamp) -> Reading<'_> {
+        Reading { population: &self.population, rules: &self.rules, now }
+    }
+
+    /// Facts of a product that may tell of a taste.
+    fn remembered(&self, key: ProductKey) -> Option<Arc<ProductFacts>> {
+        self.products.get(key).filter(|facts| self.conditions.sensitive || !facts.sensitive)
+    }
+
     /// The request that a ranking answers.
     pub(super) fn with_request<T>(
         &self,
@@ -170,6 +206,7 @@ impl<'l> Walk<'l> {
             query: &self.queries[search.query as usize],
             candidates: &candidates,
             profile: Some(&self.people[search.person as usize].profile),
+            posterior: self.posterior(search.person),
             population: &self.population,
             rules: &self.rules,
             now: search.at,
@@ -184,7 +221,8 @@ impl<'l> Walk<'l> {
         self.lists += 1;
         let keys = search.list.iter().map(|product| self.products.facts(*product).key);
         let list = ShownList::new(search.at, QueryId(self.lists), !search.ranked, keys)
-            .asked(self.log.words.text(search.query));
+            .asked(self.log.words.text(search.query))
+            .unordered(self.conditions.upstream == UpstreamOrder::Unranked);
         let Person { recent, conduct, .. } = &mut self.people[search.person as usize];
         let Impressions { read, unread } = crowd::entered(recent, conduct, [list], &self.rules);
         let with_category = |list: Vec<ProductKey>| -> Categorised {
@@ -225,6 +263,13 @@ impl<'l> Walk<'l> {
             .and_then(|()| lesson.teach(&mut self.population, VOICE, &self.rules, event.at));
         // What others may not be taught has taught its shopper.
         taught.unwrap_or_default();
+    }
+
+    fn posterior(&self, person: u32) -> Option<&Posterior> {
+        self.people[person as usize]
+            .posterior
+            .as_ref()
+            .and_then(|(_, posterior)| posterior.as_ref())
     }
 
     /// What is known of a person now.

@@ -14,6 +14,7 @@
 
 mod encodings;
 mod graphql;
+mod models;
 mod protobuf;
 mod scanner;
 mod shapes;

@@ -131,6 +131,37 @@ async fn what_is_muted_sinks_and_is_never_praised_and_comes_back_when_that_is_ta
 }
 
 #[tokio::test]
+async fn the_hierarchical_preference_is_served_explained_muted_and_forgotten_live() {
+    let rules = "ranking: {preference: hierarchical, weights: {item: 0}}\n";
+    let shop = milk_shop().await;
+    let settings = format!("mode: on\n{TRUSTING}");
+    let sidecar = Sidecar::before(shop.address).settings(&settings).rules(rules).start().await;
+    let ann = Shopper::of(&sidecar, "ann");
+    ann.likes_oat_milk().await;
+    let hits = explained(&sidecar, &ann, "milk").await;
+    for hit in &hits {
+        let parts = hit["parts"].as_array().unwrap();
+        let sum: f64 = parts.iter().map(|part| part["value"].as_f64().unwrap()).sum();
+        assert!((sum - hit["score"].as_f64().unwrap()).abs() < 1e-5, "{hit}");
+    }
+    let plant = |hit: &Value| -> f64 {
+        let parts = hit["parts"].as_array().unwrap();
+        let own = parts.iter().find(|part| part["of"] == "plant-based");
+        own.map_or(0.0, |part| part["value"].as_f64().unwrap())
+    };
+    let almond = |hits: &[Value]| plant(hits.iter().find(|hit| hit["id"] == "M6").unwrap());
+    assert!(almond(&hits) > 0.0, "what was not clicked, by what it is");
+    says(&sidecar, PLANT, "mute").await;
+    assert!(almond(&explained(&sidecar, &ann, "milk").await) < 0.0);
+    asked(&sidecar, "DELETE", PLANT, "").await;
+    says(&sidecar, PLANT, "forget").await;
+    assert_eq!(almond(&explained(&sidecar, &ann, "milk").await), 0.0);
+    let erased = asked(&sidecar, "DELETE", "/api/users/ann", "").await;
+    assert!(erased.status < 300, "{}", erased.text());
+    assert_eq!(ann.search("milk").await.skus(), shelf());
+}
+
+#[tokio::test]
 async fn what_is_forgotten_is_gone_at_once_and_learned_anew() {
     let (_shop, sidecar) = running("").await;
     let ann = Shopper::of(&sidecar, "ann");

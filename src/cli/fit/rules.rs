@@ -30,10 +30,10 @@ use crate::types::clock::{Clock as _, SystemClock};
 use crate::types::problem::Problem;
 
 /// A file that cannot be written.
-const CANNOT_CREATE: u8 = 73;
+pub(super) const CANNOT_CREATE: u8 = 73;
 
 /// Ended by Ctrl-C.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// `leafrank fit rules`
 #[derive(Args)]
@@ -83,17 +83,17 @@ enum Scored {
 }
 
 /// What ends a fit early, and how.
-struct Ended {
-    code: u8,
-    problems: Vec<Problem>,
+pub(super) struct Ended {
+    pub(super) code: u8,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Ended {
-    fn of(code: u8, problems: Vec<Problem>) -> Self {
+    pub(super) fn of(code: u8, problems: Vec<Problem>) -> Self {
         Self { code, problems }
     }
 
-    fn file(code: u8, path: &std::path::Path, found: String) -> Self {
+    pub(super) fn file(code: u8, path: &std::path::Path, found: String) -> Self {
         Self::of(code, vec![Problem::with_file(&path.display().to_string(), found)])
     }
 }
@@ -229,12 +229,8 @@ impl Rules {
         let (file, text, rules) = match &self.rules {
             None => (SHIPPED_FILE.to_owned(), SHIPPED_TEXT.to_owned(), Compiled::shipped()),
             Some(path) => {
-                let rules = reload::check(&RulesFile {
-                    path: Some(path.clone()),
-                    may_be_missing: false,
-                    knowledge_dir: None,
-                })
-                .map_err(|problems| Ended::of(CONFIG, problems))?;
+                let rules = reload::check(&RulesFile::alone(path.clone()))
+                    .map_err(|problems| Ended::of(CONFIG, problems))?;
                 // Read and found well a moment ago: not above the limit of a text.
                 let text = std::fs::read_to_string(path).map_err(|error| {
                     Ended::file(NO_INPUT, path, format!("cannot be read: {error}"))
@@ -284,7 +280,7 @@ fn refused(refusal: Refusal) -> Ended {
 }
 
 /// True from the first Ctrl-C on; a second one ends the process at once.
-fn interrupts() -> Arc<AtomicBool> {
+pub(super) fn interrupts() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let told = flag.clone();
     std::thread::spawn(move || {

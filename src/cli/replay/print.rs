@@ -23,11 +23,16 @@ pub(super) struct Told<'a> {
     pub(super) records: usize,
 }
 
+/// The model that serves, where it is not the one built in.
+fn model(rules: &Rules) -> String {
+    rules.model_version.as_deref().map(|version| format!(", model {version}")).unwrap_or_default()
+}
+
 impl Told<'_> {
     /// Tables for people.
     pub(super) fn text(&self, cuts: &[(&str, Vec<&Row>)]) -> String {
         let mut out = self.head();
-        let _ = writeln!(out, "rules  {}", self.rules.version);
+        let _ = writeln!(out, "rules  {}{}", self.rules.version, model(self.rules));
         for (number, (name, rows)) in cuts.iter().enumerate() {
             let table = Table::of(rows.iter().copied(), self.draws);
             let _ = writeln!(out, "\n{name}: {} lists of {} users", table.lists, table.users);
@@ -45,6 +50,7 @@ impl Told<'_> {
     pub(super) fn json(&self, cuts: &[(&str, Vec<&Row>)]) -> Value {
         let mut out = self.json_head();
         out["rules"] = json!(&*self.rules.version);
+        out["model"] = json!(self.rules.model_version.as_deref());
         let mut tables = cuts.iter().map(|(name, rows)| {
             let table = Table::of(rows.iter().copied(), self.draws);
             json_table(name, &table)
@@ -74,7 +80,8 @@ impl Told<'_> {
         rows: &[Vec<&Row>; 2],
     ) -> String {
         let mut out = self.head();
-        let _ = writeln!(out, "rules  {} against {}\n", self.rules.version, other.version);
+        let (rules, model) = (&self.rules.version, model(self.rules));
+        let _ = writeln!(out, "rules  {rules} against {}{model}\n", other.version);
         let churn = &outcome.churn;
         let share = |part: usize| 100.0 * part as f64 / churn.lists.max(1) as f64;
         let _ = writeln!(
