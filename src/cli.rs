@@ -9,6 +9,7 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod diff;
+mod fit;
 mod operator;
 mod preview;
 mod replay;
@@ -60,6 +61,8 @@ enum Command {
     Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
+    /// Learn numbers from recorded logs, offline.
+    Fit(fit::Fit),
     /// Run executable cases: a shopper's past, a search, and what is expected of its list.
     Test(test::Test),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Preview(preview) => preview.run(),
         Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Fit(fit) => fit.run(),
         Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),

@@ -53,6 +53,7 @@ pub mod config;
 pub mod rules;
 
 // floor 1: formats (pure), what is said of endpoints, what the process says and how it ends
+pub mod model;
 pub mod openapi;
 pub mod shutdown;
 pub mod telemetry;

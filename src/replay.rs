@@ -19,6 +19,7 @@ mod measure;
 mod protocol;
 mod shelf;
 pub mod table;
+pub mod training;
 pub mod trial;
 mod walk;
 

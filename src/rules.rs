@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, defaults, schema};
 
+use crate::model::trees::Trees;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
@@ -40,6 +41,8 @@ pub struct Rules {
     pub facets: [f32; 4],
     /// The scoring formula's knobs.
     pub ranking: Ranking,
+    /// Trees that add to the formula; `None`: the formula alone serves.
+    pub trees: Option<Arc<Trees>>,
     /// What may not happen, whatever the score says.
     pub guards: Guards,
     /// How far one shopper's acts may change other shoppers' lists.

@@ -23,7 +23,8 @@ use crate::replay::table::{Draws, RESAMPLES};
 use crate::replay::{Conditions, Fold, Forget, Products, Protocol, Replay as Run, Row};
 use crate::rules::Rules;
 use crate::yaml::edits::Edit;
-use files::{Progress, Read, ReadError};
+use files::ReadError;
+pub(super) use files::{Progress, Read};
 use print::Told;
 
 /// `leafrank replay`
@@ -52,6 +53,9 @@ pub(super) struct Replay {
     /// As if everybody had allowed that what is sensitive is learned.
     #[arg(long)]
     sensitive: bool,
+    /// A model file of `leafrank fit trees` that serves beside the rules.
+    #[arg(long, value_name = "FILE")]
+    trees: Option<PathBuf>,
     /// Append so many popular products of other types to each list.
     #[arg(long, value_name = "N", default_value_t = 0)]
     contaminate: usize,
@@ -92,7 +96,7 @@ enum Scored {
     P1,
 }
 
-fn fold(text: &str) -> Result<Fold, String> {
+pub(super) fn fold(text: &str) -> Result<Fold, String> {
     Fold::parse(text).ok_or_else(|| "expected K/N with K from 1 to N, such as 2/5 or -2/5".into())
 }
 
@@ -121,27 +125,17 @@ impl Replay {
             products_max: None,
             forget: Forget::Live,
             sensitive: false,
+            trees: None,
             contaminate: 0,
             edit: Some(edit),
         }
     }
 
     pub(super) fn run(self) -> ExitCode {
-        let mut read = match files::read(&self.logs, &self.how.catalog) {
+        let mut read = match opened(&self.logs, &self.how.catalog) {
             Ok(read) => read,
-            Err(ReadError::File(problem)) => {
-                eprintln!("{problem}");
-                return ExitCode::from(NO_INPUT);
-            }
-            Err(ReadError::Lines(problems)) => {
-                print_problems(&problems);
-                return ExitCode::from(DATA);
-            }
+            Err(code) => return code,
         };
-        if read.log.scored() == 0 {
-            eprintln!("no list of the log is scored: no search has a \"truth\" and a list");
-            return ExitCode::from(DATA);
-        }
         if self.contaminate > 0 {
             read.log.contaminate(self.contaminate, self.how.seed);
         }
@@ -154,6 +148,16 @@ impl Replay {
                 return ExitCode::from(CONFIG);
             }
         };
+        if let Some(path) = &self.trees {
+            let trees = match super::fit::trees_of(path) {
+                Ok(trees) => Arc::new(trees),
+                Err(problem) => {
+                    eprintln!("{problem}");
+                    return ExitCode::from(CONFIG);
+                }
+            };
+            rules.iter_mut().for_each(|rules| rules.trees = Some(trees.clone()));
+        }
         let Some(mut conditions) = self.conditions() else { return ExitCode::from(USAGE) };
         for rules in &mut rules {
             self.protocol().adapt(rules, &mut conditions);
@@ -182,18 +186,7 @@ impl Replay {
 
     /// As the shipped settings serve, but for what the flags say.
     fn conditions(&self) -> Option<Conditions> {
-        let none = BTreeMap::new();
-        let text = SettingsText { file: None, text: "", environment: &none, flags: &[] };
-        let settings = Settings::parse(&text);
-        let settings = match settings {
-            Ok(settings) => settings,
-            Err(problems) => {
-                print_problems(&problems);
-                return None;
-            }
-        };
-        let products = self.products_max.unwrap_or(settings.store.products_per_profile_max);
-        let live = Conditions::live(products, settings.store.facets_per_profile_max);
+        let live = as_shipped(self.products_max)?;
         let live = if self.unbounded { live.unbounded() } else { live };
         Some(Conditions { forget: self.forget, sensitive: self.sensitive, ..live })
     }
@@ -302,6 +295,9 @@ impl Replay {
         if self.sensitive {
             said.push("everybody allowed that what is sensitive is learned".to_owned());
         }
+        if let Some(path) = &self.trees {
+            said.push(format!("with the trees of {}", path.display()));
+        }
         if self.contaminate > 0 {
             said.push(format!(
                 "{} products of other types appended to each list",
@@ -312,7 +308,44 @@ impl Replay {
     }
 }
 
-fn compile(path: &Option<PathBuf>) -> Result<Rules, Vec<crate::types::problem::Problem>> {
+/// Reads logs and their catalogues, or says what is wrong with them.
+pub(super) fn opened(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ExitCode> {
+    match files::read(logs, catalogs) {
+        Ok(read) if read.log.scored() == 0 => {
+            eprintln!("no list of the log is scored: no search has a \"truth\" and a list");
+            Err(ExitCode::from(DATA))
+        }
+        Ok(read) => Ok(read),
+        Err(ReadError::File(problem)) => {
+            eprintln!("{problem}");
+            Err(ExitCode::from(NO_INPUT))
+        }
+        Err(ReadError::Lines(problems)) => {
+            print_problems(&problems);
+            Err(ExitCode::from(DATA))
+        }
+    }
+}
+
+/// As the shipped settings serve.
+pub(super) fn as_shipped(products_max: Option<usize>) -> Option<Conditions> {
+    let none = BTreeMap::new();
+    let text = SettingsText { file: None, text: "", environment: &none, flags: &[] };
+    let settings = Settings::parse(&text);
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(problems) => {
+            print_problems(&problems);
+            return None;
+        }
+    };
+    let products = products_max.unwrap_or(settings.store.products_per_profile_max);
+    Some(Conditions::live(products, settings.store.facets_per_profile_max))
+}
+
+pub(super) fn compile(
+    path: &Option<PathBuf>,
+) -> Result<Rules, Vec<crate::types::problem::Problem>> {
     match path {
         None => Ok(Rules::shipped()),
         Some(path) => reload::check(&RulesFile {

@@ -1,7 +1,7 @@
 //! The terms of the score, each on a bounded scale before its weight.
 //!
 //! `score = w_rel · relevance + impact · (w_item · item + w_brand · brand habit + w_facets · facets
-//! + w_price · price) + w_prior · prior + w_ctx · context + merchandising`
+//! + w_price · price + trees) + w_prior · prior + w_ctx · context + merchandising`
 //!
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
@@ -13,7 +13,7 @@
 
 use super::habit::Habit;
 use super::merchandise::Acts;
-use super::{Candidate, Muted, RankRequest, Ranking, window};
+use super::{Candidate, Muted, RankRequest, Ranking, trees, window};
 use crate::config::UpstreamOrder;
 use crate::preferences::taste::Taste;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
@@ -32,6 +32,8 @@ pub struct Contributions {
     pub facets: [f32; 4],
     /// Distance from the shopper's usual price.
     pub price: f32,
+    /// What trees make of all features together, beyond the other terms.
+    pub trees: f32,
     /// How the product does with everybody.
     pub prior: f32,
     /// Time and place.
@@ -48,7 +50,7 @@ impl Contributions {
 
     /// What this shopper's taste adds.
     pub fn taste(&self) -> f32 {
-        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price
+        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price + self.trees
     }
 }
 
@@ -84,6 +86,9 @@ pub fn contributions(
         }
         terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
     }
+    if let Some(taste) = taste.filter(|_| !muted) {
+        trees::add(request, taste, &mut ranking.scores[..hits.len()]);
+    }
     if let Some(slots) = request.rules.ranking.repeat_slots {
         keep_repeats(&mut ranking.scores[..hits.len()], slots);
     }
@@ -91,7 +96,7 @@ pub fn contributions(
 
 /// Lifts of the facets of one list, which its hits share: each is computed once, unless two that
 /// meet at one place here push each other out.
-struct Lifts([(FacetKey, f32); Self::PLACES]);
+pub(super) struct Lifts([(FacetKey, f32); Self::PLACES]);
 
 impl Default for Lifts {
     fn default() -> Self {
@@ -106,7 +111,12 @@ impl Lifts {
     /// A list of a hundred hits has some fifty facets.
     const PLACES: usize = 128;
 
-    fn of(&mut self, request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+    pub(super) fn of(
+        &mut self,
+        request: &RankRequest<'_>,
+        taste: &Taste<'_>,
+        facet: FacetKey,
+    ) -> f32 {
         let place = &mut self.0[facet.hash() as usize % Self::PLACES];
         if place.0 != facet {
             *place = (facet, lift(request, taste, facet));
@@ -203,6 +213,7 @@ fn keep_repeats(scores: &mut [Contributions], slots: usize) {
     repeated.sort_by(|a, b| scores[*b].item.total_cmp(&scores[*a].item));
     for position in repeated.into_iter().skip(slots) {
         scores[position].item = 0.0;
+        scores[position].trees = scores[position].trees.min(0.0);
     }
 }
 

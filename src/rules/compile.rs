@@ -147,6 +147,7 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
         },
         facets: Axis::ALL.map(|axis| by_axis(axis).1 as f32),
         ranking: ranking(&raw.ranking),
+        trees: None,
         guards: Guards {
             displacement_max: raw.guards.displacement_max.map(|places| places as usize),
             same_brand_in_a_row_max: raw.guards.same_brand_in_a_row_max.map(|hits| hits as usize),
