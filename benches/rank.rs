@@ -78,6 +78,7 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
         query: &query,
         candidates: &candidates,
         profile: Some(&profile),
+        posterior: None,
         population: &population,
         rules: &rules,
         now: NOW,

@@ -195,6 +195,7 @@ fn all(rules: &Rules, users: usize, times: usize) -> Times {
             query: &query,
             candidates: &candidates,
             profile: profile.as_deref(),
+            posterior: None,
             population: &population,
             rules,
             now: NOW,

@@ -136,6 +136,7 @@ fn rules_of(admin: &Admin) -> describe::RulesInForce {
     let problems = status.last_error.iter().flat_map(|all| all.iter());
     describe::RulesInForce {
         version: status.version.to_string(),
+        model: status.model.as_deref().map(str::to_owned),
         generation: status.generation,
         loaded_at_ms: status.loaded_at.0,
         source: status.source,

@@ -61,7 +61,7 @@ enum Command {
     Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
-    /// Learn numbers from recorded logs, offline.
+    /// Learn numbers from recorded logs and propose them; nothing is applied.
     Fit(fit::Fit),
     /// Run executable cases: a shopper's past, a search, and what is expected of its list.
     Test(test::Test),

@@ -239,6 +239,15 @@ pub struct RulesFile {
     pub may_be_missing: bool,
     /// A directory of knowledge tables; `None` = the shipped ones.
     pub knowledge_dir: Option<PathBuf>,
+    /// A model file; `None` = the model built in.
+    pub model: Option<PathBuf>,
+}
+
+impl RulesFile {
+    /// A rules file that must be there, with what is built in.
+    pub fn alone(path: PathBuf) -> Self {
+        Self { path: Some(path), may_be_missing: false, knowledge_dir: None, model: None }
+    }
 }
 
 /// What is kept in memory.
@@ -270,6 +279,8 @@ pub struct Store {
     pub orders_max: usize,
     /// Seconds for which it is.
     pub orders_seconds: u64,
+    /// Shoppers whose taste, as the hierarchical preference reads it, is kept until it changes.
+    pub posteriors_max: usize,
     /// Who may follow profiles live at a time.
     pub live_listeners_max: usize,
 }

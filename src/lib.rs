@@ -20,12 +20,13 @@ pub mod cli;
 // floor 7: puts everything together
 pub mod app;
 
-// floor 6: the planes, and cases that anybody can read (pure)
+// floor 6: the planes, cases that anybody can read and what logs teach of the rules (pure)
 pub mod admin;
 pub mod api;
 pub mod cases;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod fit;
 pub mod proxy;
 pub mod serve;
 
@@ -52,7 +53,8 @@ pub mod trust;
 pub mod config;
 pub mod rules;
 
-// floor 1: formats (pure), what is said of endpoints, what the process says and how it ends
+// floor 1: formats and fitted models (pure), what is said of endpoints, what the process says and how
+// it ends
 pub mod model;
 pub mod openapi;
 pub mod shutdown;

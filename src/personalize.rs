@@ -20,6 +20,7 @@ mod joined;
 mod known;
 mod order;
 mod pages;
+mod posteriors;
 pub mod question;
 mod ranked;
 mod recent;
@@ -62,6 +63,7 @@ use explain::Explained;
 use fail_open::FailOpen;
 use frozen::Orders;
 use funnel::{Funnel, Seen};
+use posteriors::Posteriors;
 use recent::Recent;
 use told::Audience;
 
@@ -190,6 +192,8 @@ pub struct Personalizer {
     queries: Cache<u64, Arc<QueryView>>,
     /// What further pages of widened searches are cut from.
     orders: Orders,
+    /// What the hierarchical preference reads of the last shoppers' profiles.
+    posteriors: Arc<Posteriors>,
     /// What an edit of the rules can be tried on.
     recent: Arc<Recent>,
     /// Differs between starts, so that tags of an earlier life do not match.
@@ -221,8 +225,12 @@ impl Personalizer {
         let plans = plans.collect();
         let orders = Orders::new(settings.store.orders_max, settings.store.orders_seconds);
         let recent = Arc::new(Recent::new(settings.limits.preview));
-        let forgets = recent.clone();
-        store.on_forget(move |key| forgets.retain(|kept| kept.shopper != key));
+        let posteriors = Arc::new(Posteriors::new(settings.store.posteriors_max));
+        let forgets = (recent.clone(), posteriors.clone());
+        store.on_forget(move |key| {
+            forgets.0.retain(|kept| kept.shopper != key);
+            forgets.1.forget(key);
+        });
         Self {
             plans,
             joins: joined::joins(&settings, &clock),
@@ -239,6 +247,7 @@ impl Personalizer {
             searches: AtomicU64::new(0),
             queries: Cache::new(QUERIES_MAX),
             orders,
+            posteriors,
             recent,
         }
     }

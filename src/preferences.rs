@@ -3,6 +3,7 @@
 //! In: signals, facts, lists that were shown. Out: a [`Profile`] and the [`Population`], plain values.
 //!
 //! - [`learn`] adds one signal to a profile, in any order; [`taste`] reads it at a time.
+//! - [`hierarchical`] reads taste otherwise: out of all remembered products at once.
 //! - [`events`] are a shopper's last ones; [`reweigh`] moves their share when a weight is edited.
 //! - `keep` says what a full profile forgets; [`packed`] is a profile in the fewest bytes.
 //! - [`merge`] joins two profiles when a visit turns out to be a known shopper.
@@ -15,6 +16,7 @@
 //! [`Population`]: population::Population
 
 pub mod events;
+pub mod hierarchical;
 mod keep;
 pub mod learn;
 pub mod live;

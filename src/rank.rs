@@ -23,12 +23,14 @@ pub mod query;
 pub mod relevance;
 pub mod score;
 pub mod trees;
+pub mod unweighed;
 pub mod window;
 
 pub use query::QueryView;
 pub use score::Contributions;
 
 use crate::config::{ScoreBetter, UpstreamOrder};
+use crate::preferences::hierarchical::Posterior;
 use crate::preferences::population::Population;
 use crate::preferences::taste::Taste;
 use crate::rules::daypart::Daypart;
@@ -64,6 +66,9 @@ pub struct RankRequest<'a> {
     pub candidates: &'a [Candidate<'a>],
     /// The shopper, if anything is known.
     pub profile: Option<&'a Profile>,
+    /// Their taste as one posterior, where the rules ask for it and it is known: it stands in for the
+    /// profile's sums in the facet term.
+    pub posterior: Option<&'a Posterior>,
     /// What all shoppers have in common.
     pub population: &'a Population,
     /// The rules.
@@ -174,15 +179,9 @@ pub struct BudgetSpent;
 /// [`BudgetSpent`] when the budget ends between two steps.
 pub fn rank(request: &RankRequest<'_>, budget: &Budget<'_>) -> Result<Ranking, BudgetSpent> {
     let length = request.candidates.len();
-    let known = request.profile.is_some_and(|profile| !profile.is_empty());
-    let everyone = request.rules.ranking.prior.applies_to == PriorAppliesTo::Everyone;
-    if !known && !everyone {
+    let Some(taste) = may_speak(request) else {
         return Ok(Ranking::unmoved(length, Some(Muted::NoEvidence)));
-    }
-    let taste = request
-        .profile
-        .filter(|_| known)
-        .map(|profile| Taste::at(profile, request.rules, request.now));
+    };
     let mut ranking = Ranking::unmoved(length, None);
 
     let topic = relevance::sorted_into_tiers(request, &mut ranking);
@@ -195,6 +194,14 @@ pub fn rank(request: &RankRequest<'_>, budget: &Budget<'_>) -> Result<Ranking, B
     within(budget)?;
     window::assembled(request, front, &acts, &mut ranking);
     Ok(ranking)
+}
+
+/// The taste, if anything is known of the shopper; `None` where nothing may speak.
+fn may_speak<'a>(request: &RankRequest<'a>) -> Option<Option<Taste<'a>>> {
+    let profile = request.profile.filter(|profile| !profile.is_empty());
+    let everyone = request.rules.ranking.prior.applies_to == PriorAppliesTo::Everyone;
+    let taste = profile.map(|profile| Taste::at(profile, request.rules, request.now));
+    (taste.is_some() || everyone).then_some(taste)
 }
 
 fn within(budget: &Budget<'_>) -> Result<(), BudgetSpent> {

@@ -17,6 +17,7 @@ mod line;
 mod log;
 mod measure;
 mod protocol;
+mod recorded;
 mod shelf;
 pub mod table;
 pub mod training;
@@ -30,6 +31,7 @@ pub use forget::Forget;
 pub use log::{Description, Log, Reader};
 pub use measure::{METRIC_NAMES, METRICS, NDCG10};
 pub use protocol::{Cut, Fold, Protocol};
+pub use recorded::{Recorded, Recorder};
 pub use shelf::Products;
 pub use walk::Conditions;
 
@@ -39,6 +41,7 @@ use measure::{Scores, measure};
 use walk::Walk;
 
 use crate::rules::Rules;
+use crate::types::signal::SignalKind;
 
 /// The rankers of every table, the served one last.
 pub const RANKERS: [&str; 5] = ["upstream", "popularity", "item counter", "oracle", "leafrank"];
@@ -72,6 +75,16 @@ impl Row {
     /// How much history its person has: a place in [`DEPTHS`].
     pub fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// Whose list it is, as a number of the log.
+    pub fn person(&self) -> u32 {
+        self.person
+    }
+
+    /// Which of so many folds of the users it is in.
+    pub fn fold(&self, folds: u64) -> u64 {
+        self.fold % folds.max(1)
     }
 
     /// Is its order another than under the rules it is held against?
@@ -127,6 +140,18 @@ impl<'l> Replay<'l> {
     pub fn finish(mut self) -> Vec<Row> {
         while self.step() {}
         self.rows
+    }
+
+    /// Signals that were learned from so far, by kind.
+    pub fn heard(&self) -> [u64; SignalKind::ALL.len()] {
+        self.walk.heard()
+    }
+
+    /// How likely each of the leading positions is looked at, by the lists in the upstream's order
+    /// so far.
+    pub fn propensities(&self) -> [f32; 10] {
+        let population = self.walk.population();
+        std::array::from_fn(|position| population.propensity(position))
     }
 
     /// Records that are done.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, defaults, schema};
 
-use crate::model::trees::Trees;
+use crate::model::{Hierarchical, Model, Trees};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
@@ -41,8 +41,12 @@ pub struct Rules {
     pub facets: [f32; 4],
     /// The scoring formula's knobs.
     pub ranking: Ranking,
-    /// Trees that add to the formula; `None`: the formula alone serves.
+    /// What `preference: trees` adds to the formula's scores; `None`: nothing.
     pub trees: Option<Arc<Trees>>,
+    /// What the hierarchical preference knows of shoppers in general.
+    pub model: Arc<Hierarchical>,
+    /// First 8 hex digits of the model file's checksum; `None`: the model built in serves.
+    pub model_version: Option<Arc<str>>,
     /// What may not happen, whatever the score says.
     pub guards: Guards,
     /// How far one shopper's acts may change other shoppers' lists.
@@ -56,6 +60,15 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// From now on this model serves, called by its version.
+    pub fn serve(&mut self, model: Model, version: Arc<str>) {
+        match model {
+            Model::Hierarchical(model) => self.model = model,
+            Model::Trees(trees) => self.trees = Some(trees),
+        }
+        self.model_version = Some(version);
+    }
+
     /// The part of the day, on the shop's clock; `None` where no rule asks for it.
     pub fn daypart(&self, now: Timestamp) -> Option<Daypart> {
         self.merchandising.asks_daypart().then(|| Daypart::at(now, &self.time_zone))
@@ -103,9 +116,25 @@ pub struct HalfLives {
     pub axis_seconds: [f32; 4],
 }
 
+/// How taste is modelled.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// One decayed sum a facet.
+    Table,
+    /// One posterior over all facets, from all remembered products.
+    Hierarchical,
+    /// As `table`, and boosted trees add to each score; a model file has them.
+    Trees,
+}
+
 /// The scoring formula's knobs.
 #[derive(Clone, Debug)]
 pub struct Ranking {
+    /// How taste is modelled.
+    pub preference: Preference,
     /// How far personal taste may bend the upstream order, 0..=1 (the file says 0..100).
     pub impact: f32,
     /// How many leading hits may move.

@@ -188,6 +188,7 @@ pub(crate) mod testing {
             recent_max: 2,
             hits_bytes_max: 0,
             orders_max: 2,
+            posteriors_max: 2,
             orders_seconds: 1,
             doubles_max: 2,
             live_listeners_max: 1,

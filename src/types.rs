@@ -8,6 +8,7 @@ pub mod bytes;
 pub mod clock;
 pub mod ids;
 pub mod interaction;
+pub mod keyed;
 pub mod problem;
 pub mod product;
 pub mod profile;

@@ -12,6 +12,7 @@
 //! [`tree::DEPTH_MAX`], [`PROBLEMS_MAX`]. No I/O, and no input panics.
 
 pub mod edits;
+pub mod rewrite;
 pub mod shape;
 pub mod tree;
 

@@ -27,6 +27,8 @@ pub(super) struct Problem {
 pub(super) struct RulesInForce {
     /// A digest of the table.
     pub(super) version: String,
+    /// The model file's version; null: the model built in.
+    pub(super) model: Option<String>,
     /// How many tables there were in this process.
     pub(super) generation: u64,
     /// When this one came; milliseconds since 1970.
@@ -140,7 +142,7 @@ struct Anything(
 
 pub(super) fn rules() -> Operation {
     const SHOWN: &str = r#"{"degraded":null,"generation":1,"last_error":[],
-        "loaded_at_ms":1795403798811,"personalization":"on","rejected_total":0,"source":"file",
+        "loaded_at_ms":1795403798811,"model":null,"personalization":"on","rejected_total":0,"source":"file",
         "version":"a2eacbe1"}"#;
     let rules = admin("rules", "The rules in force, and why the last edit was rejected");
     free(rules.answers::<RulesInForce>(200, "The rules.").shown(examples(&[("live", SHOWN)])))

@@ -65,12 +65,9 @@ impl Check {
             }
             // Without settings the rules can still be looked at where they are named.
             Err(_) => match &self.rules {
-                Some(path) => reload::check(&crate::config::RulesFile {
-                    path: Some(path.clone()),
-                    may_be_missing: false,
-                    knowledge_dir: None,
-                })
-                .map(Some),
+                Some(path) => {
+                    reload::check(&crate::config::RulesFile::alone(path.clone())).map(Some)
+                }
                 None => Ok(None),
             },
         };

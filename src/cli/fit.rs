@@ -1,5 +1,10 @@
-//! `leafrank fit …`: numbers learned from recorded logs, offline.
+//! `leafrank fit …`: numbers learned from recorded logs, told and never applied.
+//!
+//! In: what is to be fitted. Out: what the subcommand tells, and its exit code.
 
+mod checkpoint;
+mod print;
+mod rules;
 mod trees;
 
 use std::process::ExitCode;
@@ -15,15 +20,16 @@ pub(super) struct Fit {
 
 #[derive(Subcommand)]
 enum What {
-    /// Trees that add to the formula's scores: what they are trained on, and the model file of them.
-    Trees(trees::Trees),
+    /// The numbers of personalization_rules.yaml: a diff to review, with what each change gains.
+    Rules(Box<rules::Rules>),
+    /// Trees that add to the scores: what they are trained on, and the model file of them.
+    Trees(Box<trees::Trees>),
 }
-
-pub(super) use trees::trees_of;
 
 impl Fit {
     pub(super) fn run(self) -> ExitCode {
         match self.what {
+            What::Rules(rules) => rules.run(),
             What::Trees(trees) => trees.run(),
         }
     }

@@ -5,11 +5,13 @@
 //! every line that cannot be used, 66 for a file that cannot be read, 78 for rules that do not
 //! compile. Reads files and changes nothing.
 
-mod files;
-mod print;
+pub(super) mod files;
+pub(super) mod print;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,11 +19,13 @@ use clap::{Args, ValueEnum};
 
 use super::{CONFIG, DATA, NO_INPUT, USAGE, print_problems};
 use crate::config::{RulesFile, Settings, SettingsText};
+use crate::model::{FILE_BYTES_MAX, Model};
 use crate::reload;
 use crate::replay::against::Against;
 use crate::replay::table::{Draws, RESAMPLES};
 use crate::replay::{Conditions, Fold, Forget, Products, Protocol, Replay as Run, Row};
 use crate::rules::Rules;
+use crate::types::problem::Problem;
 use crate::yaml::edits::Edit;
 use files::ReadError;
 pub(super) use files::{Progress, Read};
@@ -53,9 +57,9 @@ pub(super) struct Replay {
     /// As if everybody had allowed that what is sensitive is learned.
     #[arg(long)]
     sensitive: bool,
-    /// A model file of `leafrank fit trees` that serves beside the rules.
+    /// A model file that serves beside the rules, as the settings may name one.
     #[arg(long, value_name = "FILE")]
-    trees: Option<PathBuf>,
+    model: Option<PathBuf>,
     /// Append so many popular products of other types to each list.
     #[arg(long, value_name = "N", default_value_t = 0)]
     contaminate: usize,
@@ -125,7 +129,7 @@ impl Replay {
             products_max: None,
             forget: Forget::Live,
             sensitive: false,
-            trees: None,
+            model: None,
             contaminate: 0,
             edit: Some(edit),
         }
@@ -148,15 +152,16 @@ impl Replay {
                 return ExitCode::from(CONFIG);
             }
         };
-        if let Some(path) = &self.trees {
-            let trees = match super::fit::trees_of(path) {
-                Ok(trees) => Arc::new(trees),
+        if let Some(path) = &self.model {
+            match model_of(path) {
+                Ok((model, version)) => {
+                    rules.iter_mut().for_each(|rules| rules.serve(model.clone(), version.clone()));
+                }
                 Err(problem) => {
                     eprintln!("{problem}");
                     return ExitCode::from(CONFIG);
                 }
-            };
-            rules.iter_mut().for_each(|rules| rules.trees = Some(trees.clone()));
+            }
         }
         let Some(mut conditions) = self.conditions() else { return ExitCode::from(USAGE) };
         for rules in &mut rules {
@@ -295,8 +300,8 @@ impl Replay {
         if self.sensitive {
             said.push("everybody allowed that what is sensitive is learned".to_owned());
         }
-        if let Some(path) = &self.trees {
-            said.push(format!("with the trees of {}", path.display()));
+        if let Some(path) = &self.model {
+            said.push(format!("with the model of {}", path.display()));
         }
         if self.contaminate > 0 {
             said.push(format!(
@@ -327,6 +332,16 @@ pub(super) fn opened(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, Exi
     }
 }
 
+/// A model file, and how it is called.
+fn model_of(path: &Path) -> Result<(Model, Arc<str>), Problem> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    let file = File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes));
+    file.map_err(|error| Problem::with_file(&name, format!("cannot be read: {error}")))?;
+    Model::read(&bytes).map_err(|refused| refused.of(&name))
+}
+
 /// As the shipped settings serve.
 pub(super) fn as_shipped(products_max: Option<usize>) -> Option<Conditions> {
     let none = BTreeMap::new();
@@ -343,15 +358,9 @@ pub(super) fn as_shipped(products_max: Option<usize>) -> Option<Conditions> {
     Some(Conditions::live(products, settings.store.facets_per_profile_max))
 }
 
-pub(super) fn compile(
-    path: &Option<PathBuf>,
-) -> Result<Rules, Vec<crate::types::problem::Problem>> {
+pub(super) fn compile(path: &Option<PathBuf>) -> Result<Rules, Vec<Problem>> {
     match path {
         None => Ok(Rules::shipped()),
-        Some(path) => reload::check(&RulesFile {
-            path: Some(path.clone()),
-            may_be_missing: false,
-            knowledge_dir: None,
-        }),
+        Some(path) => reload::check(&RulesFile::alone(path.clone())),
     }
 }

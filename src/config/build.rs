@@ -49,6 +49,7 @@ pub(super) fn settings(
             path: raw.rules.path.as_deref().map(|path| files.path(path)),
             may_be_missing: false,
             knowledge_dir: raw.rules.knowledge_dir.as_deref().map(|path| files.path(path)),
+            model: raw.rules.model.as_deref().map(|path| files.path(path)),
         },
         store: Store {
             profiles_bytes_max: raw.store.profiles_bytes_max,
@@ -65,6 +66,7 @@ pub(super) fn settings(
             doubles_max: size(raw.store.doubles_max),
             orders_max: size(raw.store.orders_max),
             orders_seconds: raw.store.orders_seconds,
+            posteriors_max: size(raw.store.posteriors_max),
             live_listeners_max: raw.store.live_listeners_max,
         },
         shutdown: Shutdown {

@@ -391,6 +391,8 @@ section! {
         path: Option<String> = Some("personalization_rules.yaml".into()),
         /// A directory of knowledge tables, from this file's directory; null = those built in.
         knowledge_dir: Option<String> = None,
+        /// A model file of `leafrank fit model`, from this file's directory; null = the model built in.
+        model: Option<String> = None,
     }
 }
 
@@ -437,6 +439,9 @@ section! {
         /// Seconds for which it is.
         #[schemars(range(min = 1, max = 86_400))]
         orders_seconds: u64 = 300,
+        /// Shoppers whose taste, as the hierarchical preference reads it, is kept until it changes.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        posteriors_max: u64 = 1_000,
         /// Who may follow profiles live at a time.
         #[schemars(range(min = 0, max = 100_000))]
         live_listeners_max: usize = 256,

@@ -17,7 +17,7 @@ mod feature;
 use serde::{Deserialize, Serialize};
 
 use super::Refused;
-pub use feature::Feature;
+pub use feature::{About, Feature};
 
 /// Of the payload.
 pub(super) const VERSION: u32 = 1;

@@ -35,8 +35,8 @@ pub struct Explained {
 /// One part of a score.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct NamedPart {
-    /// `relevance`, `item`, `brand_habit`, `category`, `brand`, `attribute`, `price_tier`, `price`, `prior`,
-    /// `context` or `rule`.
+    /// `relevance`, `item`, `brand_habit`, `category`, `brand`, `attribute`, `price_tier`, `price`,
+    /// `prior`, `popular`, `context` or `rule`.
     pub part: &'static str,
     /// Which facet or rule; `None` where there is but one, or where its name was forgotten.
     pub of: Option<String>,
@@ -107,7 +107,9 @@ fn named(contribution: Contribution, request: &RankRequest<'_>, names: &Names<'_
             (facet.axis().name(), (names.facet)(facet).map(|name| name.to_string()))
         }
         Part::Price => ("price", None),
+        Part::Tree(feature) => ("trees", Some(feature.name().into())),
         Part::Prior => ("prior", None),
+        Part::Popular => ("popular", None),
         Part::Context => ("context", None),
         Part::Rule(index) => {
             let rule = request.rules.merchandising.get(index as usize);

@@ -14,7 +14,8 @@ use super::frozen::{Order, as_frozen};
 use super::funnel::Seen;
 use super::question::Moment;
 use super::{Looked, Personalizer, Reranked, Search, annotate};
-use crate::config::{Mode, Wire};
+use crate::config::{Mode, UpstreamOrder, Wire};
+use crate::preferences::hierarchical::remembered::Reading;
 use crate::rank::{Candidate, Muted, QueryView, RankRequest, Ranking, rank};
 use crate::rules::Rules;
 use crate::signals::ShownList;
@@ -97,6 +98,7 @@ impl<'r, 'a> Ranked<'r, 'a> {
             .map(|facts| facts.key);
         ShownList::new(personalizer.clock.now(), search.id, natural, keys)
             .asked(search.query_of(self.list))
+            .unordered(search.plan.route.upstream == UpstreamOrder::Unranked)
     }
 }
 
@@ -258,6 +260,7 @@ impl Personalizer {
             let keys = facts.into_iter().map(|facts| facts.key);
             ShownList::new(self.clock.now(), search.id, natural_order, keys)
                 .asked(search.query_of(list))
+                .unordered(search.plan.route.upstream == UpstreamOrder::Unranked)
         }));
         Ok(looked)
     }
@@ -280,6 +283,10 @@ impl Personalizer {
         let said = pass.moment.and_then(|moment| moment.daypart);
         let daypart = said.or_else(|| pass.rules.daypart(now));
         let population = self.store.population.read();
+        let reading = Reading { population: &population, rules: pass.rules, now };
+        let posterior = profile
+            .as_deref()
+            .and_then(|profile| self.posterior_of(search.shopper, profile, allowed, &reading));
         let mut lists = Vec::with_capacity(reply.lists.len());
         for list in &reply.lists {
             let query = self.read_query(search.query_of(list), pass.rules);
@@ -291,6 +298,7 @@ impl Personalizer {
                 query: &query,
                 candidates: &candidates,
                 profile: profile.as_deref(),
+                posterior: posterior.as_deref(),
                 population: &population,
                 rules: pass.rules,
                 now,

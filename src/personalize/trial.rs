@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::Personalizer;
 use super::recent::Kept;
+use crate::preferences::hierarchical::remembered::Reading;
 use crate::preferences::learn::{Caps, PRICES_MAX};
 use crate::preferences::packed;
 use crate::preferences::reweigh::{Scales, Unknown, reweigh};
@@ -121,10 +122,17 @@ impl Personalizer {
             .collect();
         let [one, other] = rules.map(|rules| self.read_query(&kept.query, rules));
         let population = self.store.population.read();
+        let posterior = |place: usize| {
+            let reading = Reading { population: &population, rules: rules[place], now: kept.at };
+            let profile = profiles[place].as_deref()?;
+            reading.posterior(profile, |key| self.taught_by(key, allowed))
+        };
+        let posteriors = [posterior(0), posterior(1)];
         let request = |place: usize, query| RankRequest {
             query,
             candidates: &candidates,
             profile: profiles[place].as_deref(),
+            posterior: posteriors[place].as_ref(),
             population: &population,
             rules: rules[place],
             now: kept.at,

@@ -17,15 +17,14 @@
 mod kept;
 mod networks;
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 pub use kept::KeptPopulation;
 use networks::Networks;
 
 use super::propensity::Propensities;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
+use crate::types::keyed::ByKey;
+pub use crate::types::keyed::KeyHasher;
 use crate::types::product::{FacetKey, ProductFacts};
 use crate::types::voice::Network;
 
@@ -54,29 +53,6 @@ pub struct Pace {
     /// `k` of the prior.
     pub smoothing: f32,
 }
-
-/// Keys are hashes already; hashing them again would only cost.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, key: u64) {
-        // a product's key has no bits on top, where the table takes its tags from
-        self.0 = key ^ key.rotate_left(32);
-    }
-}
-
-type ByKey<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 
 /// Impressions and clicks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -362,6 +338,13 @@ impl Priors<'_> {
         }
         let counter = product.counter;
         scored(counter, self.mean(category), self.everything, self.k)
+    }
+
+    /// The same, and the rate that it stands for, in `0..=1`.
+    pub fn expected(&mut self, product: ProductKey, category: Option<FacetKey>) -> (f32, f32) {
+        let score = self.score(product, category);
+        let rate = self.everything * (1.0 + score) / (1.0 - score);
+        (score, if rate.is_finite() { rate.clamp(0.0, 1.0) } else { 1.0 })
     }
 
     fn mean(&mut self, category: Option<FacetKey>) -> f32 {

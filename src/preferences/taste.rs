@@ -122,18 +122,16 @@ impl<'a> Taste<'a> {
     /// will be taken again. Then `raw / (1 + |raw| / 8)`, monotone and of slope 1 near zero: a heavy
     /// habit cannot drown the list. `O(log products)`.
     pub fn item(&self, product: ProductKey) -> f32 {
-        let raw = self.raw(product);
-        let kept = if raw > 0.0 { (raw - self.discovery).max(0.0) } else { raw };
-        ITEM_MAX * saturated(kept, ITEM_MAX)
+        spoken(self.remembered(product), self.discovery)
     }
 
     /// How well this very product is remembered, in `(-1, 1)`: what people are told.
     pub fn memory(&self, product: ProductKey) -> f32 {
-        saturated(self.raw(product), 1.0)
+        saturated(self.remembered(product), 1.0)
     }
 
-    /// `sign(slow)·√|slow| + 1.75 · fast` of a product, unbounded.
-    pub fn raw(&self, product: ProductKey) -> f32 {
+    /// What is left of both time scales, before `discovery` is taken off: the `raw` of [`item`](Self::item).
+    pub fn remembered(&self, product: ProductKey) -> f32 {
         let (slow, fast) = self.sums(product);
         slow.abs().sqrt().copysign(slow) + FAST_WEIGHT * fast
     }
@@ -160,6 +158,12 @@ impl<'a> Taste<'a> {
         let distance = level - usual.mean_ln;
         distance.is_finite().then_some((distance, usual.weight))
     }
+}
+
+/// What a memory says for its product once `discovery` is taken off: see [`Taste::item`].
+pub fn spoken(remembered: f32, discovery: f32) -> f32 {
+    let kept = if remembered > 0.0 { (remembered - discovery).max(0.0) } else { remembered };
+    ITEM_MAX * saturated(kept, ITEM_MAX)
 }
 
 /// `s / (|s| + k)`: monotone, in `(-1, 1)`, one half at `s = k`; 0 for what is not a number.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::learn::Caps;
 use crate::rules::{
-    Crowd, Guards, HalfLives, Prior, PriorAppliesTo, Ranking, Relevance, Rules, TermWeights,
-    Thresholds, knowledge,
+    Crowd, Guards, HalfLives, Preference, Prior, PriorAppliesTo, Ranking, Relevance, Rules,
+    TermWeights, Thresholds, knowledge,
 };
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts, normalise};
@@ -38,7 +38,10 @@ pub(crate) fn rules_for_tests() -> Rules {
             axis_seconds: [60.0 * DAY; 4],
         },
         facets: [0.4, 0.3, 0.3, 0.1],
+        model: Arc::default(),
+        model_version: None,
         ranking: Ranking {
+            preference: Preference::Table,
             impact: 1.0,
             window_size: 50,
             repeat_slots: None,

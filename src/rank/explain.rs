@@ -12,8 +12,9 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::merchandise::boosts_of;
-use super::score::{lift, marked_on};
-use super::{Hold, RankRequest, Ranking, window};
+use super::score::{marked_on, said_on};
+use super::{Hold, RankRequest, Ranking, trees, window};
+use crate::model::trees::{About, Feature};
 use crate::preferences::taste::Taste;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
@@ -42,8 +43,12 @@ pub enum Part {
     Facet(FacetKey),
     /// Distance from the usual price.
     Price,
+    /// What the trees make of one feature.
+    Tree(Feature),
     /// How it does with everybody.
     Prior,
+    /// Taste for what everybody likes.
+    Popular,
     /// Time and place.
     Context,
     /// A boost or burial by the rule at this index.
@@ -91,16 +96,23 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
     for axis in Axis::ALL {
         let whole = terms.facets[axis.index()];
         if let Some(taste) = taste.as_ref().filter(|_| whole != 0.0) {
-            let part = |facet| (Part::Facet(facet), lift(request, taste, facet));
             let marked = marked_on(taste.profile, hit.facts, axis);
-            let counts =
-                |facet: &FacetKey| marked.is_none() || taste.profile.mark(*facet) == marked;
-            let parts: Vec<_> = hit.facts.on_axis(axis).filter(counts).map(part).collect();
+            let counts = |facet: FacetKey| marked.is_none() || taste.profile.mark(facet) == marked;
+            let said = said_on(request, taste, hit.facts, axis).into_iter();
+            let said = said.filter(|(facet, _)| counts(*facet));
+            let even =
+                |(facet, value)| (Part::Facet(facet), if marked.is_some() { 1.0 } else { value });
+            let parts: Vec<_> = said.map(even).collect();
             share(whole, &parts, &mut add);
         }
     }
     add(Part::Price, terms.price);
+    let of_trees = taste.as_ref().and_then(|t| trees::parts(request, t, &ranking.scores, position));
+    for (feature, value) in Feature::ALL.into_iter().zip(of_trees.into_iter().flatten()) {
+        add(Part::Tree(feature), value);
+    }
     add(Part::Prior, terms.prior);
+    add(Part::Popular, terms.popular);
     add(Part::Context, terms.context);
     let boosts = boosts_of(request, taste.as_ref(), hit);
     let boosts: Vec<_> = boosts.map(|(rule, by)| (Part::Rule(rule), by)).collect();
@@ -211,7 +223,10 @@ fn reason_of(
     let liked = contribution.value > 0.0;
     let taste = taste(request);
     let kind = match contribution.part {
-        Part::Item => {
+        // What a tree asks of the product's own history is said like that history; the rest of what it
+        // asks (the list, other hits) is no reason that fits in a word.
+        Part::Tree(feature) if feature.about() != About::Item => return None,
+        Part::Item | Part::Tree(_) => {
             let memory = request.profile?.product(product)?;
             match (liked, memory.purchases > 0) {
                 (true, true) => ReasonKind::BoughtBefore,
@@ -257,6 +272,8 @@ fn reason_of(
         }
         Part::Prior if liked => ReasonKind::OftenPicked,
         Part::Prior => ReasonKind::SeldomPicked,
+        // A taste for what is rare has no word of its own.
+        Part::Popular => return None,
         Part::Rule(index) => {
             let rule = request.rules.merchandising.get(index as usize)?;
             return Some(Reason::of_rule(ReasonKind::MovedByRule, &rule.id));

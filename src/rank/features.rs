@@ -292,7 +292,7 @@ fn kept(request: &RankRequest<'_>, taste: &Taste<'_>, hit: &Candidate<'_>) -> Ke
     Kept {
         slow,
         fast,
-        memory: finite(taste.raw(hit.facts.key)),
+        memory: finite(taste.remembered(hit.facts.key)),
         purchases: f32::from(memory.purchases),
         days,
         units: f32::from(memory.quantities[0]),

@@ -6,7 +6,8 @@
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
 //! The facet term of an axis is `Σ lift(f) / √n` over the product's `n` facets on it, cut to `-1..=1`:
-//! what is personal, not what everybody buys. A hit with something that the shopper muted stands at
+//! what is personal, not what everybody buys. Under the hierarchical preference it is what the
+//! posterior adds to the rate of picks, cut alike; `facets.*` say there only which axes count at all. A hit with something that the shopper muted stands at
 //! the lower end of that axis, and one with something pinned at the upper end, whatever else it is and
 //! whatever others like. Context stays 0 until the rules speak of time and place. What is not a finite
 //! number contributes nothing.
@@ -15,7 +16,9 @@ use super::habit::Habit;
 use super::merchandise::Acts;
 use super::{Candidate, Muted, RankRequest, Ranking, trees, window};
 use crate::config::UpstreamOrder;
-use crate::preferences::taste::Taste;
+use crate::preferences::hierarchical::Features;
+use crate::preferences::taste::{Taste, spoken};
+use crate::rules::Preference;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
 use crate::types::profile::{Mark, Profile};
 
@@ -36,6 +39,8 @@ pub struct Contributions {
     pub trees: f32,
     /// How the product does with everybody.
     pub prior: f32,
+    /// How much this shopper likes what everybody likes.
+    pub popular: f32,
     /// Time and place.
     pub context: f32,
     /// Boosts and burials by rule.
@@ -50,7 +55,8 @@ impl Contributions {
 
     /// What this shopper's taste adds.
     pub fn taste(&self) -> f32 {
-        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price + self.trees
+        let own = self.item + self.brand_habit + self.price + self.popular + self.trees;
+        own + self.facets.iter().sum::<f32>()
     }
 }
 
@@ -61,36 +67,73 @@ pub fn contributions(
     acts: &Acts,
     ranking: &mut Ranking,
 ) {
+    terms(request, taste, acts, ranking);
+    weigh(request, &mut ranking.scores);
+    if let Some(taste) = taste.filter(|_| ranking.muted.is_none()) {
+        trees::add(request, taste, &mut ranking.scores);
+    }
+}
+
+/// The terms of the window's hits before anything weighs them; `item` is how well the product is
+/// remembered, before what is taken off that.
+pub fn terms(
+    request: &RankRequest<'_>,
+    taste: Option<&Taste<'_>>,
+    acts: &Acts,
+    ranking: &mut Ranking,
+) {
     let hits = window::of(request);
-    let weights = &request.rules.ranking.weights;
     let muted = ranking.muted == Some(Muted::OffTopic);
     let mut lifts = Lifts::default();
     let mut personal =
         taste.filter(|_| !muted).map(|taste| Personal::of(request, taste, &mut lifts));
     let smoothing = request.rules.ranking.prior.smoothing;
-    // Where the upstream has no opinion, what everybody picks stands in for it.
-    let prior_weight = match request.upstream {
-        UpstreamOrder::Ranked => weights.prior,
-        UpstreamOrder::Unranked => weights.prior + weights.relevance,
-    };
     let mut priors = (!muted).then(|| request.population.priors(smoothing));
     for (position, hit) in hits.iter().enumerate() {
         let terms = &mut ranking.scores[position];
-        terms.relevance = finite(terms.relevance * weights.relevance);
         if let Some(personal) = &mut personal {
             personal.add(hit, terms);
         }
         if let Some(priors) = &mut priors {
-            let prior = priors.score(hit.facts.key, hit.facts.category);
-            terms.prior = finite(prior * prior_weight);
+            terms.prior = priors.score(hit.facts.key, hit.facts.category);
+            terms.popular = request.posterior.map_or(0.0, |own| own.popular(terms.prior));
         }
         terms.merchandising = finite(acts.boosts.get(position).copied().unwrap_or_default());
     }
-    if let Some(taste) = taste.filter(|_| !muted) {
-        trees::add(request, taste, &mut ranking.scores[..hits.len()]);
+}
+
+/// Gives the terms of the window's hits their weights, in place: the numbers of the rules that say
+/// only what a term is worth count here and nowhere else.
+pub fn weigh(request: &RankRequest<'_>, scores: &mut [Contributions]) {
+    let ranking = &request.rules.ranking;
+    let (impact, weights) = (ranking.impact, &ranking.weights);
+    // Where the upstream has no opinion, what everybody picks stands in for it.
+    let prior = match request.upstream {
+        UpstreamOrder::Ranked => weights.prior,
+        UpstreamOrder::Unranked => weights.prior + weights.relevance,
+    };
+    let (item, brand, price) =
+        (impact * weights.item, impact * weights.brand_habit, impact * weights.price);
+    let facets = impact * weights.facets;
+    let axes = request.rules.facets.map(|axis| match ranking.preference {
+        // The model says what each axis is worth.
+        Preference::Hierarchical if axis > 0.0 => facets,
+        _ => axis * facets,
+    });
+    let window = window::of(request).len().min(scores.len());
+    for terms in scores.iter_mut().take(window) {
+        terms.relevance = finite(terms.relevance * weights.relevance);
+        terms.item = finite(item * spoken(terms.item, ranking.discovery));
+        terms.brand_habit = finite(brand * terms.brand_habit);
+        for (facet, axis) in terms.facets.iter_mut().zip(axes) {
+            *facet = finite(*facet * axis);
+        }
+        terms.price = finite(price * terms.price);
+        terms.prior = finite(terms.prior * prior);
+        terms.popular = finite(terms.popular * facets);
     }
-    if let Some(slots) = request.rules.ranking.repeat_slots {
-        keep_repeats(&mut ranking.scores[..hits.len()], slots);
+    if let Some(slots) = ranking.repeat_slots {
+        keep_repeats(&mut scores[..window], slots);
     }
 }
 
@@ -131,62 +174,66 @@ struct Personal<'a> {
     taste: &'a Taste<'a>,
     lifts: &'a mut Lifts,
     habit: Habit,
-    item_weight: f32,
-    brand_weight: f32,
-    /// By `Axis::index`.
-    axis_weights: [f32; 4],
-    price_weight: f32,
+    scratch: Features,
 }
 
 impl<'a> Personal<'a> {
     fn of(request: &'a RankRequest<'a>, taste: &'a Taste<'a>, lifts: &'a mut Lifts) -> Self {
-        let ranking = &request.rules.ranking;
-        let (impact, weights) = (ranking.impact, &ranking.weights);
-        let mut axis_weights = request.rules.facets;
-        axis_weights.iter_mut().for_each(|axis| *axis *= impact * weights.facets);
-        Self {
-            request,
-            taste,
-            lifts,
-            habit: if weights.brand_habit == 0.0 {
-                Habit::default()
-            } else {
-                Habit::of(window::of(request), taste)
-            },
-            item_weight: impact * weights.item,
-            brand_weight: impact * weights.brand_habit,
-            axis_weights,
-            price_weight: impact * weights.price,
-        }
+        let habit = match request.rules.ranking.weights.brand_habit {
+            0.0 => Habit::default(),
+            _ => Habit::of(window::of(request), taste),
+        };
+        Self { request, taste, lifts, habit, scratch: Features::new() }
     }
 
     fn add(&mut self, hit: &Candidate<'_>, terms: &mut Contributions) {
         if !hit.unremembered {
-            terms.item = finite(self.item_weight * self.taste.item(hit.facts.key));
+            terms.item = self.taste.remembered(hit.facts.key);
         }
-        terms.brand_habit = finite(self.brand_weight * self.habit.share(hit.facts));
-        let mut counts = [0_u16; 4];
-        for facet in &hit.facts.facets {
-            let axis = facet.axis().index();
-            counts[axis] += 1;
-            terms.facets[axis] += self.lifts.of(self.request, self.taste, *facet);
-        }
+        terms.brand_habit = self.habit.share(hit.facts);
+        let sums = match self.request.rules.ranking.preference {
+            Preference::Hierarchical => self.likings(hit.facts),
+            Preference::Table | Preference::Trees => self.lifted(hit.facts),
+        };
         for axis in Axis::ALL {
-            let (sum, count) = (&mut terms.facets[axis.index()], counts[axis.index()]);
-            if count > 0 {
-                let marked = marked_on(self.taste.profile, hit.facts, axis);
-                let cut = match marked {
-                    Some(Mark::Muted) => -1.0,
-                    Some(Mark::Pinned) => 1.0,
-                    None => (*sum / f32::from(count).sqrt()).clamp(-1.0, 1.0),
-                };
-                *sum = finite(cut * self.axis_weights[axis.index()]);
-            }
+            let Some(sum) = sums[axis.index()] else { continue };
+            terms.facets[axis.index()] = match marked_on(self.taste.profile, hit.facts, axis) {
+                Some(Mark::Muted) => -1.0,
+                Some(Mark::Pinned) => 1.0,
+                None => sum.clamp(-1.0, 1.0),
+            };
         }
         if self.request.rules.ranking.weights.price != 0.0 {
-            let price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
-            terms.price = finite(self.price_weight * price);
+            terms.price = self.taste.price(hit.facts.category, hit.price.or(hit.facts.price));
         }
+    }
+
+    /// By axis, where the product has facets: what the table says of them.
+    fn lifted(&mut self, facts: &ProductFacts) -> [Option<f32>; 4] {
+        let (mut sums, mut counts) = ([0.0_f32; 4], [0_u16; 4]);
+        for facet in &facts.facets {
+            let axis = facet.axis().index();
+            counts[axis] += 1;
+            sums[axis] += self.lifts.of(self.request, self.taste, *facet);
+        }
+        let mean = |axis: Axis| {
+            let (sum, count) = (sums[axis.index()], counts[axis.index()]);
+            (count > 0).then(|| sum / f32::from(count).sqrt())
+        };
+        Axis::ALL.map(mean)
+    }
+
+    /// The same: what the posterior says of them, nothing where there is none.
+    fn likings(&mut self, facts: &ProductFacts) -> [Option<f32>; 4] {
+        let mut sums = [None; 4];
+        facts.facets.iter().for_each(|facet| sums[facet.axis().index()] = Some(0.0));
+        let Some(posterior) = self.request.posterior else { return sums };
+        let model = &self.request.rules.model;
+        for (facet, part) in posterior.parts(model, facts, &mut self.scratch) {
+            let sum: &mut Option<f32> = &mut sums[facet.axis().index()];
+            *sum = sum.map(|sum| sum + part);
+        }
+        sums
     }
 }
 
@@ -201,8 +248,28 @@ pub(super) fn marked_on(profile: &Profile, facts: &ProductFacts, axis: Axis) -> 
     muted.or_else(|| marks().next())
 }
 
+/// What each facet of a hit says on one axis, before the weight: for explanations.
+pub(super) fn said_on(
+    request: &RankRequest<'_>,
+    taste: &Taste<'_>,
+    facts: &ProductFacts,
+    axis: Axis,
+) -> Vec<(FacetKey, f32)> {
+    match (request.rules.ranking.preference, request.posterior) {
+        (Preference::Hierarchical, Some(posterior)) => {
+            let mut scratch = Features::new();
+            let parts = posterior.parts(&request.rules.model, facts, &mut scratch);
+            parts.filter(|(facet, _)| facet.axis() == axis).collect()
+        }
+        (Preference::Hierarchical, None) => facts.on_axis(axis).map(|facet| (facet, 0.0)).collect(),
+        (Preference::Table | Preference::Trees, _) => {
+            facts.on_axis(axis).map(|facet| (facet, lift(request, taste, facet))).collect()
+        }
+    }
+}
+
 /// How much more this shopper likes a facet than is to be expected.
-pub(super) fn lift(request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+fn lift(request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
     taste.lift(facet, request.population.base_rate(facet))
 }
 
@@ -213,7 +280,6 @@ fn keep_repeats(scores: &mut [Contributions], slots: usize) {
     repeated.sort_by(|a, b| scores[*b].item.total_cmp(&scores[*a].item));
     for position in repeated.into_iter().skip(slots) {
         scores[position].item = 0.0;
-        scores[position].trees = scores[position].trees.min(0.0);
     }
 }
 

@@ -115,6 +115,7 @@ impl Stage {
             query: &query,
             candidates: &candidates,
             profile: Some(&self.profile),
+            posterior: None,
             population: &self.population,
             rules: &self.rules,
             now: Self::NOW,

@@ -10,14 +10,14 @@ use super::score::marked_on;
 use super::{Contributions, RankRequest, features};
 use crate::model::trees::{Features, Trees};
 use crate::preferences::taste::Taste;
+use crate::rules::Preference;
 use crate::types::product::{Axis, ProductFacts};
 use crate::types::profile::{Mark, Profile};
 
 /// Adds the term to each hit's terms; nothing where the rules have no trees.
 pub fn add(request: &RankRequest<'_>, taste: &Taste<'_>, scores: &mut [Contributions]) {
-    let Some(trees) = request.rules.trees.as_deref().filter(|trees| !trees.is_empty()) else {
-        return;
-    };
+    let Some(trees) = served(request) else { return };
+    let capped = request.rules.ranking.repeat_slots.is_some();
     let impact = request.rules.ranking.impact;
     let mut terms = Vec::with_capacity(scores.len());
     features::each(request, taste, scores, |_, features| {
@@ -25,7 +25,9 @@ pub fn add(request: &RankRequest<'_>, taste: &Taste<'_>, scores: &mut [Contribut
     });
     for ((terms, value), hit) in scores.iter_mut().zip(terms).zip(request.candidates) {
         let marked = whole_mark(taste.profile, hit.facts);
-        terms.trees = if value.is_finite() { allowed(value, marked) } else { 0.0 };
+        let value = if value.is_finite() { allowed(value, marked) } else { 0.0 };
+        // What may not pass for being known does not pass for that here either.
+        terms.trees = if capped && terms.item == 0.0 { value.min(0.0) } else { value };
     }
 }
 
@@ -36,7 +38,7 @@ pub fn parts(
     scores: &[Contributions],
     place: usize,
 ) -> Option<Features> {
-    let trees = request.rules.trees.as_deref()?;
+    let trees = served(request)?;
     let whole = scores.get(place)?.trees;
     if whole == 0.0 {
         return None;
@@ -48,6 +50,12 @@ pub fn parts(
         }
     });
     found
+}
+
+/// The trees that the rules ask for.
+fn served<'a>(request: &RankRequest<'a>) -> Option<&'a Trees> {
+    let asked = request.rules.ranking.preference == Preference::Trees;
+    request.rules.trees.as_deref().filter(|trees| asked && !trees.is_empty())
 }
 
 /// Parts as they are in the score: with its impact.

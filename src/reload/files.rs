@@ -1,4 +1,4 @@
-//! Reading the rules file and the knowledge tables, once.
+//! Reading the rules file, the knowledge tables and the model file, once.
 //!
 //! In: the paths of the settings. Out: their bytes as one [`Content`] with a hash that tells
 //! whether anything changed, and from it a compiled table or every problem. No file is read beyond
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::config::RulesFile;
+use crate::model::{FILE_BYTES_MAX, Model};
 use crate::rules::knowledge::Knowledge;
 use crate::rules::{Rules, SHIPPED_FILE, SHIPPED_TEXT};
 use crate::types::problem::Problem;
@@ -34,6 +35,15 @@ pub(super) struct Content {
     pub(super) rules: Option<Text>,
     /// `None`: the shipped tables.
     pub(super) knowledge: Option<Vec<Text>>,
+    /// `None`: the model built in.
+    pub(super) model: Option<ModelFile>,
+}
+
+/// A model file and its name in problems.
+#[derive(Clone, Debug)]
+pub(super) struct ModelFile {
+    pub(super) name: String,
+    pub(super) bytes: Arc<[u8]>,
 }
 
 impl Content {
@@ -56,12 +66,16 @@ impl Content {
             problems.extend(faults);
             texts
         });
-        if problems.is_empty() { Ok(Self { rules, knowledge }) } else { Err(problems) }
+        let model = files.model.as_deref().and_then(|path| {
+            read_model(path).map_err(|error| problems.push(unreadable(path, &error))).ok()
+        });
+        if problems.is_empty() { Ok(Self { rules, knowledge, model }) } else { Err(problems) }
     }
 
-    /// Whether the rules text is there and holds nothing, as in the middle of a save in place.
+    /// Whether the rules or the model are there and hold nothing, as in the middle of a save in place.
     pub(super) fn is_empty(&self) -> bool {
         self.rules.as_ref().is_some_and(|rules| rules.text.trim().is_empty())
+            || self.model.as_ref().is_some_and(|model| model.bytes.is_empty())
     }
 
     /// Two contents with one hash compile to the same table, on every replica: directories are
@@ -76,6 +90,9 @@ impl Content {
             }
         }
         hash.update(&[u8::from(self.rules.is_some()), u8::from(self.knowledge.is_some())]);
+        if let Some(model) = &self.model {
+            hash.update(&model.bytes);
+        }
         hash.digest()
     }
 
@@ -103,9 +120,16 @@ impl Content {
             Some(Text { name, text }) => Rules::compile(name, text, knowledge),
             None => Rules::compile(SHIPPED_FILE, SHIPPED_TEXT, knowledge),
         };
+        let model = self.model.as_ref().map(|ModelFile { name, bytes }| {
+            Model::read(bytes).map_err(|refused| refused.of(name))
+        });
+        let model = model.transpose().map_err(|problem| problems.push(problem)).ok().flatten();
         match rules {
             Ok(mut rules) if problems.is_empty() => {
-                if self.knowledge.is_some() {
+                if let Some((model, version)) = model {
+                    rules.serve(model, version);
+                }
+                if self.knowledge.is_some() || self.model.is_some() {
                     rules.version = Arc::from(format!("{:08x}", self.hash() >> 32));
                 }
                 Ok(rules)
@@ -122,7 +146,7 @@ impl Content {
 /// Reads and compiles the rules once, as `leafrank check` does.
 ///
 /// # Errors
-/// Every problem in the rules file and the knowledge tables.
+/// Every problem in the rules file, the knowledge tables and the model file.
 pub fn check(files: &RulesFile) -> Result<Rules, Vec<Problem>> {
     Content::read(files)?.compile()
 }
@@ -153,6 +177,13 @@ pub(super) fn read_text(path: &Path) -> io::Result<Text> {
     let mut text = String::new();
     File::open(path)?.take(TEXT_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
     Ok(Text { name: path.display().to_string(), text })
+}
+
+/// Reads a model file, a byte beyond its limit at most: [`Model::read`] refuses it then.
+pub(super) fn read_model(path: &Path) -> io::Result<ModelFile> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(ModelFile { name: path.display().to_string(), bytes: bytes.into() })
 }
 
 /// The `*.yaml` files of a directory by name, and what of it cannot be read.

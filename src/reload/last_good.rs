@@ -1,4 +1,4 @@
-//! The copy of the last rules that could be used, for a start on which the file cannot.
+//! Copies of the last rules and the last model that could be used, for a start on which the files cannot.
 //!
 //! Written whole beside its final name, flushed, then renamed: a crash leaves the old copy or the
 //! new one. A copy that cannot be written is a warning and stops nothing.
@@ -7,12 +7,15 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::{Text, read_text};
+use super::files::{ModelFile, Text, read_model, read_text};
 
 /// The copy's name in the data directory.
 pub const LAST_GOOD_FILE: &str = "rules-last-good.yaml";
 
-/// Where the copy is.
+/// The name of the model's copy.
+pub(super) const LAST_GOOD_MODEL: &str = "model-last-good.model";
+
+/// Where the copies are.
 #[derive(Clone, Debug)]
 pub(super) struct LastGood {
     directory: PathBuf,
@@ -27,23 +30,34 @@ impl LastGood {
         read_text(&self.directory.join(LAST_GOOD_FILE))
     }
 
-    /// Keeps `text`; does nothing where it is already kept.
-    pub(super) fn keep(&self, text: &str) {
-        if self.read().is_ok_and(|kept| kept.text == text) {
-            return;
+    /// The model's copy, where there is one.
+    pub(super) fn model(&self) -> Option<ModelFile> {
+        read_model(&self.directory.join(LAST_GOOD_MODEL)).ok()
+    }
+
+    /// Keeps what serves now; does nothing where it is already kept.
+    pub(super) fn keep(&self, text: &str, model: Option<&ModelFile>) {
+        let mut kept = Ok(());
+        if !self.read().is_ok_and(|kept| kept.text == text) {
+            kept = self.write(LAST_GOOD_FILE, text.as_bytes());
         }
-        if let Err(error) = self.write(text) {
+        if let Some(model) = model
+            && !self.model().is_some_and(|kept| kept.bytes == model.bytes)
+        {
+            kept = kept.and(self.write(LAST_GOOD_MODEL, &model.bytes));
+        }
+        if let Err(error) = kept {
             let directory = self.directory.display();
             tracing::warn!(%error, %directory, "the last good rules cannot be kept on disk");
         }
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(&self.directory)?;
-        let new = self.directory.join(format!("{LAST_GOOD_FILE}.new"));
+        let new = self.directory.join(format!("{name}.new"));
         let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&new, self.directory.join(LAST_GOOD_FILE))
+        fs::rename(&new, self.directory.join(name))
     }
 }

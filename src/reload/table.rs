@@ -59,6 +59,8 @@ pub struct ReloadStatus {
     pub loaded_at: Timestamp,
     /// [`Rules::version`] of the rules in force.
     pub version: Arc<str>,
+    /// [`Rules::model_version`] of them.
+    pub model: Option<Arc<str>>,
     /// Where they came from.
     pub source: RulesSource,
     /// Why the files as they are now are not in force; `None` when they are.
@@ -99,6 +101,7 @@ impl RulesTable {
             generation: 1,
             loaded_at: Timestamp::default(),
             version: Arc::clone(&rules.version),
+            model: rules.model_version.clone(),
             source: RulesSource::Shipped,
             last_error: None,
             degraded: None,

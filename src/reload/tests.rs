@@ -38,7 +38,7 @@ impl Shop {
     }
 
     fn files(&self) -> RulesFile {
-        RulesFile { path: Some(self.rules()), may_be_missing: false, knowledge_dir: None }
+        RulesFile::alone(self.rules())
     }
 
     fn start(&self) -> (Arc<RulesTable>, Reloader) {

@@ -62,7 +62,7 @@ impl Reloader {
         let watch = Watch::new(files, wake.clone());
         let read = Content::read(files);
         let seen = Some(fingerprint(&read));
-        let (rules, mut status) = first(read, &last_good);
+        let (rules, mut status) = first(read, &last_good, files.model.is_some());
         status.loaded_at = clock.now();
         let table = Arc::new(RulesTable::new(Arc::new(rules), status));
         let files = files.clone();
@@ -94,15 +94,19 @@ impl Drop for Reloader {
 }
 
 /// The table at start: the files, else the last good copy, else nothing.
-fn first(read: Result<Content, Vec<Problem>>, last_good: &LastGood) -> (Rules, ReloadStatus) {
+fn first(
+    read: Result<Content, Vec<Problem>>,
+    last_good: &LastGood,
+    wants_model: bool,
+) -> (Rules, ReloadStatus) {
     let compiled = read.as_ref().map_err(Vec::clone).and_then(Content::compile);
     let (rules, source, problems) = match (compiled, &read) {
-        (Ok(rules), Ok(Content { rules: Some(text), .. })) => {
-            last_good.keep(&text.text);
+        (Ok(rules), Ok(Content { rules: Some(text), model, .. })) => {
+            last_good.keep(&text.text, model.as_ref());
             (rules, RulesSource::File, None)
         }
         (Ok(rules), _) => (rules, RulesSource::Shipped, None),
-        (Err(problems), read) => match from_copy(read.as_ref().ok(), last_good) {
+        (Err(problems), read) => match from_copy(read.as_ref().ok(), last_good, wants_model) {
             Some(rules) => (rules, RulesSource::LastGoodCopy, Some(problems)),
             None => (Rules::none(), RulesSource::None, Some(problems)),
         },
@@ -120,6 +124,7 @@ fn first(read: Result<Content, Vec<Problem>>, last_good: &LastGood) -> (Rules, R
         generation: 1,
         loaded_at: Default::default(),
         version: Arc::clone(&rules.version),
+        model: rules.model_version.clone(),
         source,
         rejected_total: u64::from(problems.is_some()),
         last_error: problems.map(Arc::from),
@@ -128,12 +133,17 @@ fn first(read: Result<Content, Vec<Problem>>, last_good: &LastGood) -> (Rules, R
     (rules, status)
 }
 
-/// The last good copy, with the knowledge tables if those can be used.
-fn from_copy(content: Option<&Content>, last_good: &LastGood) -> Option<Rules> {
+/// The last good copy, with the knowledge tables and the model's copy if those can be used.
+fn from_copy(content: Option<&Content>, last_good: &LastGood, wants_model: bool) -> Option<Rules> {
     let copy = last_good.read().ok()?;
     let tables = content.and_then(|content| content.knowledge.clone());
-    let with = |knowledge| Content { rules: Some(copy.clone()), knowledge }.compile().ok();
-    with(tables).or_else(|| with(None))
+    let with =
+        |knowledge, model| Content { rules: Some(copy.clone()), knowledge, model }.compile().ok();
+    let model = wants_model.then(|| last_good.model()).flatten();
+    with(tables.clone(), model.clone())
+        .or_else(|| with(tables, None))
+        .or_else(|| with(None, model))
+        .or_else(|| with(None, None))
 }
 
 /// What was read, in one number; errors count by what they say.
@@ -199,12 +209,13 @@ impl Job {
     fn accept(&self, before: &ReloadStatus, rules: Rules, content: &Content) {
         let source = match &content.rules {
             Some(text) => {
-                self.last_good.keep(&text.text);
+                self.last_good.keep(&text.text, content.model.as_ref());
                 RulesSource::File
             }
             None => RulesSource::Shipped,
         };
         let (old, new) = (Arc::clone(&before.version), Arc::clone(&rules.version));
+        let model = rules.model_version.clone();
         self.table.swap(Arc::new(rules));
         let generation = before.generation + 1;
         tracing::info!(%old, %new, generation, "rules swapped");
@@ -212,6 +223,7 @@ impl Job {
             generation,
             loaded_at: self.clock.now(),
             version: new,
+            model,
             source,
             last_error: None,
             degraded: None,
@@ -267,8 +279,8 @@ impl Watch {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let directories: Vec<PathBuf> =
-            files.path.iter().map(parent).chain(files.knowledge_dir.clone()).collect();
+        let files_of_ours = files.path.iter().chain(&files.model).map(parent);
+        let directories: Vec<PathBuf> = files_of_ours.chain(files.knowledge_dir.clone()).collect();
         let handler = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, may_be_a_change) {
                 // Nobody listens any more once the reloader was dropped.
@@ -310,11 +322,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("rules.yaml");
         std::fs::write(&path, "a").unwrap();
-        let files = RulesFile {
-            path: Some(path.clone()),
-            may_be_missing: false,
-            knowledge_dir: Some(directory.path().to_owned()),
-        };
+        let knowledge_dir = Some(directory.path().to_owned());
+        let files = RulesFile { knowledge_dir, ..RulesFile::alone(path.clone()) };
         let (wake, woken) = channel();
         let _watch = Watch::new(&files, wake);
         assert!(Content::read(&files).is_ok());

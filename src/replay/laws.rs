@@ -251,3 +251,43 @@ fn products_of_other_types_at_the_end_of_each_list_pass_nobody() {
     let (clean, dirty) = (clean.rankers[SERVED][NDCG10].mean, dirty.rankers[SERVED][NDCG10].mean);
     assert!((clean - dirty).abs() < 0.02, "{clean} {dirty}");
 }
+
+#[test]
+fn a_recording_measures_every_list_as_a_replay_under_the_same_rules_does() {
+    let log = synthetic();
+    let settings: [fn(&mut Rules); 6] = [
+        |_| {},
+        |rules| rules.ranking.impact = 0.4,
+        |rules| rules.ranking.weights.item = 0.1,
+        |rules| rules.ranking.discovery = 1.5,
+        |rules| rules.ranking.repeat_slots = Some(1),
+        |rules| {
+            rules.facets = [0.0, 2.0, 0.1, 1.0];
+            rules.ranking.weights.price = 0.5;
+            rules.ranking.weights.brand_habit = 0.0;
+            rules.ranking.weights.prior = 2.0;
+            rules.ranking.weights.relevance = 0.05;
+        },
+    ];
+    for upstream in [UpstreamOrder::Ranked, UpstreamOrder::Unranked] {
+        let conditions = Conditions { upstream, ..live() };
+        let written = Rules::shipped();
+        let products = Arc::new(Products::of(&log, &written.knowledge));
+        let all = 0..log.scored();
+        let rules = Arc::new(written.clone());
+        let mut recorder = Recorder::new(&log, products.clone(), rules, conditions.clone(), all);
+        while recorder.step() {}
+        let recorded = recorder.finish(products.clone());
+        assert!(recorded.lists() == log.scored() && recorded.bytes() > 0);
+        for set in settings {
+            let mut rules = written.clone();
+            set(&mut rules);
+            let rules = Arc::new(rules);
+            let rows =
+                Replay::new(&log, products.clone(), rules.clone(), conditions.clone()).finish();
+            for (list, row) in rows.iter().enumerate() {
+                assert_eq!(recorded.scores(list, &rules), row.scores[SERVED], "list {list}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! told apart by their first key:
 //!
 //! ```text
-//! common    {"k":"event",t,user,session,type,product,qty?}  {"k":"search",t,user,session,query,list,truth,score}
+//! common    {"k":"event",t,user,session,type,product,qty?}  {"k":"search",t,user,session,query,list,truth,score,ranked?}
 //! Metarank  {"event":"item"|"user"|"ranking"|"interaction", id, timestamp, …}
 //! ```
 //!
@@ -58,6 +58,8 @@ pub(super) struct Search<'a> {
     pub(super) list: Vec<Cow<'a, str>>,
     pub(super) truth: Vec<Cow<'a, str>>,
     pub(super) scored: bool,
+    /// It went out in our order.
+    pub(super) ranked: bool,
     pub(super) id: Option<Cow<'a, str>>,
 }
 
@@ -151,6 +153,7 @@ struct Raw<'a> {
     list: Option<Vec<Text<'a>>>,
     truth: Option<Vec<Text<'a>>>,
     score: Option<bool>,
+    ranked: Option<bool>,
     id: Option<Text<'a>>,
     ranking: Option<Text<'a>>,
     items: Option<Vec<Item<'a>>>,
@@ -264,6 +267,7 @@ fn search(raw: Raw<'_>) -> Result<Line<'_>, Said> {
         list,
         truth: raw.truth.unwrap_or_default().into_iter().map(|text| text.0).collect(),
         scored: raw.score.unwrap_or(true),
+        ranked: raw.ranked.unwrap_or(false),
         id: raw.id.map(|text| text.0),
     }))
 }

@@ -61,6 +61,8 @@ pub(super) struct Search {
     pub(super) list: Box<[u32]>,
     pub(super) truth: Vec<u32>,
     pub(super) scored: bool,
+    /// It went out in our order: it teaches the population nothing.
+    pub(super) ranked: bool,
 }
 
 impl Record {
@@ -146,6 +148,20 @@ impl Log {
     pub fn scored(&self) -> usize {
         let scored = |record: &&Record| matches!(record, Record::Search(s) if s.scored);
         self.records.iter().filter(scored).count()
+    }
+
+    /// Scores no list any more that went out in our order; how many of them were.
+    pub fn leave_out_ranked(&mut self) -> usize {
+        let mut left_out = 0;
+        for record in &mut self.records {
+            if let Record::Search(search) = record
+                && search.ranked
+            {
+                left_out += usize::from(search.scored);
+                search.scored = false;
+            }
+        }
+        left_out
     }
 
     /// Products that the catalogue describes.
@@ -312,8 +328,9 @@ impl Reader {
         if let Some(id) = &said.id {
             self.rankings.insert(id.as_ref().into(), self.log.records.len());
         }
-        let (at, scored) = (said.at, said.scored);
-        self.record(Record::Search(Search { at, person, query, list: list.into(), truth, scored }))
+        let line::Search { at, scored, ranked, .. } = *said;
+        let list = list.into();
+        self.record(Record::Search(Search { at, person, query, list, truth, scored, ranked }))
     }
 
     pub(super) fn describe(&mut self, id: &str, mut description: Description) -> Result<(), Said> {

@@ -105,6 +105,16 @@ pub fn difference(one: &[&Row], other: &[&Row], draws: Draws) -> [Mean; METRICS]
     std::array::from_fn(|metric| means.get(metric).copied().unwrap_or_default())
 }
 
+/// A mean over lists of what is summed up by user already: each user's sum and lists.
+pub fn mean_by_user(users: impl Iterator<Item = (f64, usize)>, draws: Draws) -> Mean {
+    let mut sums = Sums::new(1);
+    for (sum, lists) in users {
+        sums.counts.push(lists);
+        sums.by_user.push(vec![sum]);
+    }
+    sums.means(draws).first().copied().unwrap_or_default()
+}
+
 /// Sums by user, in the order in which users come.
 struct Sums {
     width: usize,

@@ -68,6 +68,7 @@ impl Story {
             list: list.into_iter().map(Into::into).collect(),
             truth: Vec::new(),
             scored: false,
+            ranked: false,
             id: None,
         };
         self.0.search(&search).map_err(|said| self.0.problem(said))

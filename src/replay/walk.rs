@@ -15,20 +15,24 @@ use super::forget::Forget;
 use super::log::{Event, Log, Search};
 use super::shelf::Products;
 use crate::config::UpstreamOrder;
+use crate::preferences::hierarchical::Posterior;
+use crate::preferences::hierarchical::remembered::{Reading, digest};
 use crate::preferences::learn::{self, Caps, PRICES_MAX};
 use crate::preferences::packed;
 use crate::preferences::population::Population;
 use crate::rank::{Candidate, QueryView, RankRequest, Ranking, rank};
-use crate::rules::Rules;
+use crate::rules::{Preference, Rules};
 use crate::signals::conduct::Conduct;
 use crate::signals::crowd::{self, Categorised, Impressions, Known, Lesson};
 use crate::signals::unbought::Unbought;
 use crate::signals::{Derived, RecentLists, Shopper, ShownList, Told, contrast, derive};
 use crate::types::budget::Budget;
-use crate::types::clock::ManualClock;
+use crate::types::clock::{ManualClock, Timestamp};
 use crate::types::ids::{ProductKey, QueryId};
 use crate::types::interaction::{Interaction, InteractionKind};
+use crate::types::product::ProductFacts;
 use crate::types::profile::Profile;
+use crate::types::signal::SignalKind;
 use crate::types::voice::Voice;
 
 /// How a log is walked through.
@@ -80,6 +84,8 @@ pub(super) struct Walk<'l> {
     queries: Vec<QueryView>,
     clock: ManualClock,
     lists: u64,
+    /// Signals that were learned from, by kind.
+    heard: [u64; SignalKind::ALL.len()],
 }
 
 /// One person of the log.
@@ -88,6 +94,8 @@ struct Person {
     profile: Profile,
     /// Learned from since it was packed last.
     changed: bool,
+    /// Their taste as one posterior, with what it was read from.
+    posterior: Option<(u64, Option<Posterior>)>,
     recent: RecentLists,
     told: Told,
     unbought: Unbought,
@@ -126,11 +134,12 @@ impl<'l> Walk<'l> {
             population,
             clock,
             lists: 0,
+            heard: [0; SignalKind::ALL.len()],
         }
     }
 
-    /// Asks for a list: its order, as old positions. A ranking that fails leaves it as it is.
-    pub(super) fn ask(&mut self, search: &Search) -> Ranking {
+    /// What is due by now is learned, and the profile is what is kept of it.
+    pub(super) fn settle(&mut self, search: &Search) {
         self.tell_unbought(search);
         let person = &mut self.people[search.person as usize];
         if person.changed {
@@ -142,6 +151,12 @@ impl<'l> Walk<'l> {
             }
             person.changed = false;
         }
+        self.read_taste(search.person, search.at);
+    }
+
+    /// Asks for a list: its order, as old positions. A ranking that fails leaves it as it is.
+    pub(super) fn ask(&mut self, search: &Search) -> Ranking {
+        self.settle(search);
         let unmoved = || Ranking::unmoved(search.list.len(), None);
         if !self.rules.enabled {
             return unmoved();
@@ -150,31 +165,42 @@ impl<'l> Walk<'l> {
         self.with_request(search, |request| rank(request, &budget)).unwrap_or_else(|_| unmoved())
     }
 
+    /// Reads a person's taste anew, where something was learned since, or the day is another.
+    fn read_taste(&mut self, person: u32, now: Timestamp) {
+        if self.rules.ranking.preference != Preference::Hierarchical {
+            return;
+        }
+        let profile = &self.people[person as usize].profile;
+        let from = digest(profile, &self.rules, now);
+        if self.people[person as usize].posterior.as_ref().is_some_and(|(known, _)| *known == from)
+        {
+            return;
+        }
+        let posterior = self.reading(now).posterior(profile, |key| self.remembered(key));
+        self.people[person as usize].posterior = Some((from, posterior));
+    }
+
+    fn reading(&self, now: Timestamp) -> Reading<'_> {
+        Reading { population: &self.population, rules: &self.rules, now }
+    }
+
+    /// Facts of a product that may tell of a taste.
+    fn remembered(&self, key: ProductKey) -> Option<Arc<ProductFacts>> {
+        self.products.get(key).filter(|facts| self.conditions.sensitive || !facts.sensitive)
+    }
+
     /// The request that a ranking answers.
     pub(super) fn with_request<T>(
         &self,
         search: &Search,
         then: impl FnOnce(&RankRequest<'_>) -> T,
     ) -> T {
-        let candidates: Vec<Candidate<'_>> = search
-            .list
-            .iter()
-            .map(|product| {
-                let facts = &**self.products.facts(*product);
-                Candidate {
-                    facts,
-                    score: None,
-                    price: None,
-                    in_stock: None,
-                    sponsored: false,
-                    unremembered: facts.sensitive && !self.conditions.sensitive,
-                }
-            })
-            .collect();
+        let candidates = candidates(search, &self.products, self.conditions.sensitive);
         then(&RankRequest {
             query: &self.queries[search.query as usize],
             candidates: &candidates,
             profile: Some(&self.people[search.person as usize].profile),
+            posterior: self.posterior(search.person),
             population: &self.population,
             rules: &self.rules,
             now: search.at,
@@ -188,8 +214,9 @@ impl<'l> Walk<'l> {
     pub(super) fn shown(&mut self, search: &Search) {
         self.lists += 1;
         let keys = search.list.iter().map(|product| self.products.facts(*product).key);
-        let list = ShownList::new(search.at, QueryId(self.lists), true, keys)
-            .asked(self.log.words.text(search.query));
+        let list = ShownList::new(search.at, QueryId(self.lists), !search.ranked, keys)
+            .asked(self.log.words.text(search.query))
+            .unordered(self.conditions.upstream == UpstreamOrder::Unranked);
         let Person { recent, conduct, .. } = &mut self.people[search.person as usize];
         let Impressions { read, unread } = crowd::entered(recent, conduct, [list], &self.rules);
         let with_category = |list: Vec<ProductKey>| -> Categorised {
@@ -232,12 +259,23 @@ impl<'l> Walk<'l> {
         taught.unwrap_or_default();
     }
 
+    fn posterior(&self, person: u32) -> Option<&Posterior> {
+        self.people[person as usize]
+            .posterior
+            .as_ref()
+            .and_then(|(_, posterior)| posterior.as_ref())
+    }
+
     /// What is known of a person now.
     pub(super) fn profile(&self, person: u32) -> &Profile {
         &self.people[person as usize].profile
     }
 
-    #[cfg(test)]
+    /// Signals that were learned from, by kind.
+    pub(super) fn heard(&self) -> [u64; SignalKind::ALL.len()] {
+        self.heard
+    }
+
     pub(super) fn population(&self) -> &Population {
         &self.population
     }
@@ -265,6 +303,7 @@ impl<'l> Walk<'l> {
         let known = contrast::counted(derived, &self.rules, |key| products.get(key));
         let person = &mut self.people[person as usize];
         for (signal, facts) in &known {
+            self.heard[signal.kind.index()] += 1;
             let caps = self.conditions.forget.caps(self.conditions.caps);
             let profile = &mut person.profile;
             person.changed |= learn::apply(profile, signal, facts.as_deref(), &self.rules, caps);
@@ -273,4 +312,19 @@ impl<'l> Walk<'l> {
         }
         known
     }
+}
+
+/// The hits of a list as they are ranked.
+pub(super) fn candidates<'p>(
+    search: &Search,
+    products: &'p Products,
+    sensitive: bool,
+) -> Vec<Candidate<'p>> {
+    let hit = |product: &u32| {
+        let facts = &**products.facts(*product);
+        let unremembered = facts.sensitive && !sensitive;
+        let (score, price, in_stock, sponsored) = (None, None, None, false);
+        Candidate { facts, score, price, in_stock, sponsored, unremembered }
+    };
+    search.list.iter().map(hit).collect()
 }

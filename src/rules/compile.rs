@@ -19,6 +19,7 @@ use super::{
     Action, Crowd, Guards, HalfLives, MerchandisingRule, Prior, Ranking, Relevance, Rules, Select,
     TermWeights, Thresholds, When,
 };
+use crate::model::Hierarchical;
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductId;
 use crate::types::problem::Problem;
@@ -62,7 +63,6 @@ impl Rules {
         edits.iter().for_each(|edit| tree.lay(edit));
         let raw: RawRules = yaml::read(&tree, &schema(), &mut problems);
         let mut check = Check { tree: &tree, problems: &mut problems };
-        preference(&raw.ranking, &mut check);
         let mut rules = table(&raw, knowledge);
         rules.version = Arc::from(version(text));
         rules.time_zone = time_zone(&raw.time_zone, &mut check);
@@ -98,18 +98,6 @@ pub fn defaults() -> serde_json::Value {
 /// First 8 hex digits of the text's XXH3-64.
 fn version(text: &str) -> String {
     format!("{:08x}", xxh3_64(text.as_bytes()) >> 32)
-}
-
-fn preference(raw: &RawRanking, check: &mut Check<'_>) {
-    let word = raw.preference.as_str();
-    let key = Path::of("ranking.preference");
-    match word {
-        "table" => {}
-        "hierarchical" => {
-            check.fault(&key, Fault::new("hierarchical is not available yet", "table"));
-        }
-        _ => check.fault(&key, Fault::not_one_of(found(word), word, &["table"])),
-    }
 }
 
 fn found(text: &str) -> String {
@@ -148,6 +136,8 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
         facets: Axis::ALL.map(|axis| by_axis(axis).1 as f32),
         ranking: ranking(&raw.ranking),
         trees: None,
+        model: Arc::new(Hierarchical::default()),
+        model_version: None,
         guards: Guards {
             displacement_max: raw.guards.displacement_max.map(|places| places as usize),
             same_brand_in_a_row_max: raw.guards.same_brand_in_a_row_max.map(|hits| hits as usize),
@@ -175,6 +165,7 @@ fn crowd(raw: &RawCrowd) -> Crowd {
 
 fn ranking(raw: &RawRanking) -> Ranking {
     Ranking {
+        preference: raw.preference,
         impact: (raw.impact / 100.0) as f32,
         window_size: raw.window_size as usize,
         repeat_slots: raw.repeat_slots.map(|slots| slots as usize),

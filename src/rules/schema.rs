@@ -5,8 +5,8 @@
 //! `config/personalization_rules.yaml` says the same with its reasons. Text that has a form of its
 //! own (times, facet values) is text here and is parsed by [`super::compile`].
 
-use super::PriorAppliesTo;
 use super::schema_merchandising::RawMerchandising;
+use super::{Preference, PriorAppliesTo};
 use crate::types::signal::SignalKind;
 use crate::yaml::section;
 
@@ -257,8 +257,10 @@ section! {
 section! {
     /// How lists are ordered.
     RawRanking {
-        /// How taste is modelled: `table`.
-        preference: String = "table".into(),
+        /// How taste is modelled: table (one decayed sum a facet), hierarchical (one posterior over all
+        /// facets, from all remembered products), trees (as table, and boosted trees of a model file add
+        /// to each score).
+        preference: Preference = Preference::Table,
         /// How far personal taste may bend the shop's order, 0 to 100.
         #[schemars(range(min = 0.0, max = 100.0))]
         impact: f64 = 100.0,

@@ -50,8 +50,9 @@ pub struct Joined {
 /// What the hits of one list count at most that were passed over, of one click in it.
 const PASSED_OVER_MAX: f32 = 0.5;
 
-/// Less of a signal is rounding.
-const TIMES_MIN: f32 = 1.0e-3;
+/// A hit that was passed over when its list has said all that it may is noted with this much: what it
+/// was passed over for counts by it, how much hardly.
+const NOTED: f32 = 0.01;
 
 /// On what of its product a signal counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,7 +258,8 @@ impl Act<'_> {
         if self.tells_scrolls {
             return first_pick;
         }
-        let passed = (0..position).filter(|above| {
+        let looked_at = if list.unordered { SHOWN_MAX } else { position };
+        let passed = (0..looked_at).filter(|above| {
             let bought = list.product(*above).is_none_or(|product| self.was_bought(product));
             !(bought || list.is_clicked(*above) || list.is_scrolled(*above))
         });
@@ -275,10 +277,7 @@ impl Act<'_> {
             return;
         }
         let left = click / passed - list.passed_times();
-        let times = (left / marks.count_ones() as f32).min(1.0);
-        if times < TIMES_MIN {
-            return;
-        }
+        let times = (left / marks.count_ones() as f32).clamp(NOTED, 1.0);
         let at = self.interaction.at;
         list.mark_passed(marks, PassedOver { at, times, instead });
         self.derived.instead = instead;

@@ -37,6 +37,8 @@ pub struct ShownList {
     pub query: QueryId,
     /// True when it went out in the upstream's order.
     pub natural: bool,
+    /// True when its order means nothing: each hit is as likely to have been looked at.
+    pub(super) unordered: bool,
     /// What was searched for, in lower case; empty where nobody knows.
     words: Box<str>,
     /// Digest of the words, which outlives them; 0 where nobody knows.
@@ -101,6 +103,7 @@ impl ShownList {
             at,
             query,
             natural,
+            unordered: false,
             words: Box::default(),
             asked: 0,
             shown: kept.into(),
@@ -110,6 +113,11 @@ impl ShownList {
             picked: None,
             touched: false,
         }
+    }
+
+    /// The same where the upstream's order means nothing. One that we made does.
+    pub fn unordered(self, is: bool) -> Self {
+        Self { unordered: is && self.natural, ..self }
     }
 
     /// The same with what was searched for.

@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::super::replay::{Progress, as_shipped, compile, fold, opened};
+use super::super::replay::files::Progress;
+use super::super::replay::{as_shipped, compile, fold, opened};
 use super::super::{CONFIG, DATA, NO_INPUT, USAGE, print_problems};
-use crate::model::trees::Trees as Model;
+use crate::model::{Kind, seal};
 use crate::replay::training::Training;
 use crate::replay::{Conditions, Fold, Products};
 use crate::types::problem::Problem;
@@ -97,17 +98,6 @@ impl Trees {
     }
 }
 
-/// The trees of a model file.
-pub(in super::super) fn trees_of(path: &Path) -> Result<Model, Problem> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path)
-        .map_err(|error| Problem::with_file(&name, format!("cannot be read: {error}")))?;
-    Model::read(&bytes).map_err(|refused| Problem {
-        expected: refused.expected,
-        ..Problem::with_file(&name, refused.found)
-    })
-}
-
 fn import(from: &Path, out: &Path, scale: f32) -> Result<(), ExitCode> {
     let told = |problem: Problem, code: u8| {
         eprintln!("{problem}");
@@ -117,11 +107,8 @@ fn import(from: &Path, out: &Path, scale: f32) -> Result<(), ExitCode> {
     let text = std::fs::read_to_string(from).map_err(|error| {
         told(Problem::with_file(&name, format!("cannot be read: {error}")), NO_INPUT)
     })?;
-    let model = lightgbm::read(&text, scale).map_err(|refused| {
-        let problem = Problem::with_file(&name, refused.found);
-        told(Problem { expected: refused.expected, ..problem }, DATA)
-    })?;
-    std::fs::write(out, model.payload()).map_err(|error| {
+    let model = lightgbm::read(&text, scale).map_err(|refused| told(refused.of(&name), DATA))?;
+    std::fs::write(out, seal(Kind::Trees, &model.payload())).map_err(|error| {
         told(Problem::with_file(&out.display().to_string(), error.to_string()), CANNOT_WRITE)
     })?;
     eprintln!("{} trees in {}", model.len(), out.display());

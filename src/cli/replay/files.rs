@@ -22,13 +22,13 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 const PROBLEMS_MAX: usize = 20;
 
 /// A log with the files that it came from.
-pub(in super::super) struct Read {
-    pub(in super::super) log: Log,
+pub(in crate::cli) struct Read {
+    pub(in crate::cli) log: Log,
     /// Each with the leading 16 hex digits of its SHA-256.
-    pub(super) files: Vec<(String, String)>,
+    pub(in crate::cli) files: Vec<(String, String)>,
 }
 
-pub(super) enum ReadError {
+pub(in crate::cli) enum ReadError {
     /// A file that cannot be read.
     File(Problem),
     /// Lines that cannot be used.
@@ -37,7 +37,7 @@ pub(super) enum ReadError {
 
 /// Reads catalogues, then logs. Without a catalogue by name, those beside the logs are taken where
 /// they are.
-pub(super) fn read(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ReadError> {
+pub(in crate::cli) fn read(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ReadError> {
     let beside: Vec<PathBuf> = match catalogs.is_empty() {
         true => logs.iter().filter_map(|log| catalog_beside(log)).collect(),
         false => catalogs.to_vec(),
@@ -139,7 +139,7 @@ impl io::Read for Hashed {
 }
 
 /// How far a replay is, for people: a line on stderr, where that is a terminal.
-pub(in super::super) struct Progress {
+pub(in crate::cli) struct Progress {
     clock: SystemClock,
     records: usize,
     is_seen: bool,
@@ -147,13 +147,13 @@ pub(in super::super) struct Progress {
 }
 
 impl Progress {
-    pub(in super::super) fn new(records: usize) -> Self {
+    pub(in crate::cli) fn new(records: usize) -> Self {
         let is_seen = io::stderr().is_terminal();
         Self { clock: SystemClock::default(), records, is_seen, shown_us: 0 }
     }
 
     /// So many records are done.
-    pub(in super::super) fn at(&mut self, done: usize) {
+    pub(in crate::cli) fn at(&mut self, done: usize) {
         const EVERY_US: u64 = 100_000;
         if !self.is_seen || !done.is_multiple_of(256) {
             return;
@@ -168,7 +168,7 @@ impl Progress {
     }
 
     /// Takes the line away again.
-    pub(in super::super) fn end(&self) {
+    pub(in crate::cli) fn end(&self) {
         if self.is_seen {
             eprint!("\r{:80}\r", "");
             // A terminal that is gone needs no line taken away.
@@ -177,7 +177,7 @@ impl Progress {
     }
 
     /// Since the beginning.
-    pub(in super::super) fn seconds(&self) -> f64 {
+    pub(in crate::cli) fn seconds(&self) -> f64 {
         self.clock.monotonic_us() as f64 / 1e6
     }
 }

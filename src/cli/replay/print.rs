@@ -324,13 +324,13 @@ fn means(out: &mut String, table: &Table) {
 }
 
 /// `.4778`, as tables of this field are written.
-fn short(value: f64) -> String {
+pub(in crate::cli) fn short(value: f64) -> String {
     let text = format!("{value:.4}");
     text.strip_prefix('0').map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// `+.006 [.005, .007]`
-fn signed(Mean { mean, low, high }: Mean) -> String {
+pub(in crate::cli) fn signed(Mean { mean, low, high }: Mean) -> String {
     let one = |value: f64| format!("{value:+.4}").replacen("0.", ".", 1);
     format!("{} [{}, {}]", one(mean), one(low), one(high))
 }

@@ -98,7 +98,7 @@ fn all_faults_of_a_rules_file_are_told_in_one_run() {
     let text = "\
 signal_weights:
   purchase: {first_tme: 0.8, repeat: 99}
-ranking: {preference: hierarchical, impact: 101}
+ranking: {preference: hierarchicel, impact: 101}
 merchandising:
   - id: a
     if: {query: ['  '], from: 2026-06-01, until: 2026-01-01T00:00:00Z}
@@ -119,8 +119,8 @@ merchandising:
              bulk_purchase, first_time, repeat, subscription — did you mean \"first_time\"?",
             "rules.yaml:2:38: signal_weights.purchase.repeat: found 99; \
              expected a number from -10 to 10",
-            "rules.yaml:3:23: ranking.preference: hierarchical is not available yet; \
-             expected table",
+            "rules.yaml:3:23: ranking.preference: found \"hierarchicel\"; \
+             expected one of table, hierarchical — did you mean \"hierarchical\"?",
             "rules.yaml:3:45: ranking.impact: found 101; expected a number from 0 to 100",
             "rules.yaml:6:18: merchandising[0].if.query[0]: found \"  \"; \
              expected at least one word",

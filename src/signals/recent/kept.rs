@@ -18,6 +18,7 @@ use crate::types::ids::{ProductKey, QueryId};
 const NATURAL: u8 = 1;
 const TOUCHED: u8 = 2;
 const PICKED: u8 = 4;
+const UNORDERED: u8 = 8;
 
 impl RecentLists {
     /// Appends the lists that went out after `since`. What was done with a product that must not be
@@ -52,7 +53,12 @@ impl ShownList {
         out.extend(self.query.0.to_le_bytes());
         out.extend(self.asked.to_le_bytes());
         let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-        let flags = [(self.natural, NATURAL), (self.touched, TOUCHED), (picked.is_some(), PICKED)];
+        let flags = [
+            (self.natural, NATURAL),
+            (self.touched, TOUCHED),
+            (picked.is_some(), PICKED),
+            (self.unordered, UNORDERED),
+        ];
         out.push(flags.into_iter().map(|(is, bit)| flag(is, bit)).sum());
         put_number(out, self.shown.len());
         self.shown.iter().for_each(|product| put_product(out, *product));
@@ -80,6 +86,7 @@ impl ShownList {
             at,
             query,
             natural: flags & NATURAL != 0,
+            unordered: flags & UNORDERED != 0,
             words: Box::default(),
             asked,
             shown: shown.into(),
@@ -114,7 +121,7 @@ mod tests {
         for at in [1_000, 2_000_000] {
             let keys = (0..20).map(|n| ProductKey::of(&format!("{at}/{n}")));
             let list = ShownList::new(Timestamp(at), QueryId(at as u64), at > 1_000, keys);
-            recent.push(list.asked("Oat Milk"));
+            recent.push(list.asked("Oat Milk").unordered(true));
         }
         let last = recent.lists.back_mut().unwrap();
         (last.clicked, last.inferred, last.touched) = (bit(3) | bit(4), bit(4), true);
