@@ -1,13 +1,16 @@
-//! What one ranking costs: 20 and 100 hits, a light and a heavy profile.
+//! What one ranking costs: 20, 100 and 300 hits, a light and a heavy profile, with and without trees.
 //!
 //! With the shipped rules. Run on an idle machine: `cargo bench --bench rank`.
 #![allow(missing_docs, reason = "a benchmark has no callers")]
 
+use std::sync::Arc;
+
 use leafrank::config::UpstreamOrder;
+use leafrank::model::trees::{Feature, Node, Trees};
 use leafrank::preferences::learn::{Caps, apply};
 use leafrank::preferences::population::Population;
 use leafrank::rank::{Candidate, QueryView, RankRequest, Ranking, rank};
-use leafrank::rules::{Rules, knowledge};
+use leafrank::rules::{Preference, Rules, knowledge};
 use leafrank::types::budget::Budget;
 use leafrank::types::clock::{SystemClock, Timestamp};
 use leafrank::types::ids::ProductKey;
@@ -43,12 +46,39 @@ fn product(i: usize) -> ProductFacts {
 }
 
 /// Hits listed and products remembered.
-const CASES: &[(usize, usize)] = &[(20, 8), (20, 1000), (100, 8), (100, 1000)];
+const CASES: &[(usize, usize)] = &[(20, 8), (20, 1000), (100, 8), (100, 1000), (300, 1000)];
 
 #[divan::bench(args = CASES)]
 fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
+    rank_with(bencher, Rules::shipped(), case);
+}
+
+/// The same with sixty trees of fifteen leaves, as benches/quality/trees.py makes them.
+#[divan::bench(args = CASES)]
+fn rank_list_trees(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
+    let mut rules = Rules::shipped();
+    rules.ranking.preference = Preference::Trees;
+    rules.trees = Some(Arc::new(sixty_trees()));
+    rank_with(bencher, rules, case);
+}
+
+/// Heaps four deep that ask for one feature after the other, at numbers that part the hits.
+fn sixty_trees() -> Trees {
+    let features = Feature::ALL.map(|feature| feature.name().to_owned());
+    let tree = |number: u16| {
+        let node = |place: u16| Node {
+            feature: (number * 7 + place * 3) % features.len() as u16,
+            threshold: [0.05, 0.3, 0.8, 2.5][usize::from((number + place) % 4)],
+            left: if place < 15 { 2 * place + 1 } else { 0 },
+            value: f32::from((number * 5 + place * 11) % 17) * 0.01,
+        };
+        (0..31).map(node).collect()
+    };
+    Trees::new(&features, (0..60).map(tree).collect()).unwrap_or_default()
+}
+
+fn rank_with(bencher: divan::Bencher<'_, '_>, rules: Rules, case: (usize, usize)) {
     let (hits, remembered) = case;
-    let rules = Rules::shipped();
     let facts: Vec<_> = (0..hits).map(product).collect();
     let mut profile = Profile::default();
     let mut population = Population::new(100_000);

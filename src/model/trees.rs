@@ -7,8 +7,8 @@
 //! {"features":["relevance",…],"trees":[[[feature,threshold,left,value],…],…]}
 //! ```
 //!
-//! A node sends `feature <= threshold` to its left child and all else to the next one; a leaf has
-//! itself for a child: 0, as the root is nobody's. Values are what is expected below a node, so that a
+//! A node sends what is above its threshold to the right child, which stands behind the left one, and
+//! all else to the left; a leaf has 0, as the root is nobody's child. Values are what is expected below a node, so that a
 //! step down a tree is worth `value(child) - value(node)` and belongs to the feature that was asked
 //! (Saabas): these parts add up to the score, and the root, alike for all hits, is worth nothing.
 
@@ -58,12 +58,24 @@ impl From<Node> for (u16, f32, u16, f32) {
     }
 }
 
+/// Hits that go down a tree side by side: none waits for another one's memory.
+const LANES: usize = 8;
+
 /// Trees that add to a score.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trees {
-    /// Of all trees, one behind the other; a child's place counts from its tree's root.
+    /// Of all trees, one behind the other; a child's place counts from its tree's root. A leaf leads to
+    /// itself: all hits take as many steps.
     nodes: Vec<Node>,
-    roots: Vec<u32>,
+    trees: Vec<Tree>,
+}
+
+/// Where a tree's nodes are, and how many steps lead to its last leaf.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Tree {
+    from: u32,
+    to: u32,
+    depth: u16,
 }
 
 /// The payload.
@@ -93,7 +105,7 @@ impl Trees {
         }
         let mut model = Self::default();
         for (number, tree) in trees.into_iter().enumerate() {
-            let root = model.nodes.len() as u32;
+            let from = model.nodes.len() as u32;
             if tree.is_empty() || tree.len() > NODES_MAX {
                 let found = format!("tree {number} with {} nodes", tree.len());
                 return Err(Refused::new(found, format!("1 to {NODES_MAX}")));
@@ -105,7 +117,8 @@ impl Trees {
                 })?;
                 model.nodes.push(node);
             }
-            model.roots.push(root);
+            let to = model.nodes.len() as u32;
+            model.trees.push(Tree { from, to, depth: depth(&tree) });
         }
         Ok(model)
     }
@@ -122,52 +135,64 @@ impl Trees {
 
     /// The payload that [`Self::read`] reads; it names all features of this build.
     pub fn payload(&self) -> Vec<u8> {
-        let ends = self.roots.iter().skip(1).copied().chain([self.nodes.len() as u32]);
-        let tree = |(root, end): (&u32, u32)| self.nodes[*root as usize..end as usize].to_vec();
+        let plain = |(place, node): (usize, &Node)| match usize::from(node.left) == place {
+            true => Node { feature: 0, threshold: 0.0, left: 0, value: node.value },
+            false => *node,
+        };
+        let tree = |tree: &Tree| self.of(tree).iter().enumerate().map(plain).collect();
         let written = Written {
             features: Feature::ALL.iter().map(|feature| feature.name().to_owned()).collect(),
-            trees: self.roots.iter().zip(ends).map(tree).collect(),
+            trees: self.trees.iter().map(tree).collect(),
         };
         serde_json::to_vec(&written).unwrap_or_default()
     }
 
     /// How many trees there are.
     pub fn len(&self) -> usize {
-        self.roots.len()
+        self.trees.len()
     }
 
     /// True when there are none: nothing is added to any score.
     pub fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+        self.trees.is_empty()
     }
 
-    /// What the trees add to the score of a hit. `O(trees · depth)`, nothing is allocated.
-    pub fn score(&self, features: &Features) -> f32 {
-        let mut sum = 0.0;
-        for root in &self.roots {
-            let tree = &self.nodes[*root as usize..];
-            let mut node = &tree[0];
-            while node.left != 0 {
-                node = &tree[next(node, features)];
+    /// What the trees add to the score of each hit, added to `scores`. `O(hits · trees · depth)`, nothing
+    /// is allocated.
+    pub fn scores(&self, hits: &[Features], scores: &mut [f32]) {
+        for (hits, scores) in hits.chunks(LANES).zip(scores.chunks_mut(LANES)) {
+            for tree in &self.trees {
+                let nodes = self.of(tree);
+                let mut at = [0_usize; LANES];
+                for _ in 0..tree.depth {
+                    for (at, features) in at.iter_mut().zip(hits) {
+                        *at = next(&nodes[*at], features);
+                    }
+                }
+                for (score, at) in scores.iter_mut().zip(at) {
+                    *score += nodes[at].value - nodes[0].value;
+                }
             }
-            sum += node.value - tree[0].value;
         }
-        sum
     }
 
-    /// The same, by feature: the parts add up to [`Self::score`] within rounding.
+    /// The same of one hit, by feature: the parts add up to its score within rounding.
     pub fn parts(&self, features: &Features) -> Features {
         let mut parts = [0.0; Feature::ALL.len()];
-        for root in &self.roots {
-            let tree = &self.nodes[*root as usize..];
-            let mut node = &tree[0];
-            while node.left != 0 {
-                let child = &tree[next(node, features)];
+        for tree in &self.trees {
+            let nodes = self.of(tree);
+            let mut node = &nodes[0];
+            for _ in 0..tree.depth {
+                let child = &nodes[next(node, features)];
                 parts[usize::from(node.feature)] += child.value - node.value;
                 node = child;
             }
         }
         parts
+    }
+
+    fn of(&self, tree: &Tree) -> &[Node] {
+        &self.nodes[tree.from as usize..tree.to as usize]
     }
 }
 
@@ -176,6 +201,19 @@ impl Trees {
 fn next(node: &Node, features: &Features) -> usize {
     let right = features[usize::from(node.feature)] > node.threshold;
     usize::from(node.left) + usize::from(right)
+}
+
+/// Steps from the root to the last leaf; children stand behind their parents.
+fn depth(tree: &[Node]) -> u16 {
+    let mut depths = vec![0_u16; tree.len()];
+    for (place, node) in tree.iter().enumerate().filter(|(_, node)| node.left != 0) {
+        let below = depths[place] + 1;
+        let left = usize::from(node.left);
+        for child in &mut depths[left..=left + 1] {
+            *child = below.max(*child);
+        }
+    }
+    depths.into_iter().max().unwrap_or_default()
 }
 
 /// A node that asks for a feature of this build and leads on, never back.
@@ -203,7 +241,10 @@ fn checked(
             return Err(Refused::new(found, expected));
         }
     };
-    Ok(Node { feature: feature as u16, ..node })
+    Ok(match node.left {
+        0 => Node { feature: 0, threshold: f32::INFINITY, left: place as u16, value: node.value },
+        _ => Node { feature: feature as u16, ..node },
+    })
 }
 
 #[cfg(test)]
@@ -229,6 +270,12 @@ mod tests {
         Trees::new(&names(&[Feature::Slow, Feature::Purchases]), vec![first, second]).unwrap()
     }
 
+    fn score(trees: &Trees, features: &Features) -> f32 {
+        let mut scores = [0.0];
+        trees.scores(std::slice::from_ref(features), &mut scores);
+        scores[0]
+    }
+
     fn hit(slow: f32, purchases: f32) -> Features {
         let mut features = [0.0; Feature::ALL.len()];
         features[Feature::Slow.index()] = slow;
@@ -239,10 +286,22 @@ mod tests {
     #[test]
     fn a_score_is_what_the_leaves_say_beyond_the_roots() {
         let trees = two();
-        assert_eq!(trees.score(&hit(0.5, 0.0)), -1.25 - 0.5);
-        assert_eq!(trees.score(&hit(0.6, 2.0)), 0.25 + 0.5);
-        assert_eq!(trees.score(&hit(0.6, 3.0)), 1.75 + 0.5);
-        assert_eq!(Trees::default().score(&hit(1.0, 1.0)), 0.0);
+        assert_eq!(score(&trees, &hit(0.5, 0.0)), -1.25 - 0.5);
+        assert_eq!(score(&trees, &hit(0.6, 2.0)), 0.25 + 0.5);
+        assert_eq!(score(&trees, &hit(0.6, 3.0)), 1.75 + 0.5);
+        assert_eq!(score(&Trees::default(), &hit(1.0, 1.0)), 0.0);
+    }
+
+    #[test]
+    fn many_hits_have_the_scores_of_each() {
+        let trees = two();
+        let hits: Vec<_> = (0..21).map(|i| hit(i as f32 / 20.0, (i % 4) as f32)).collect();
+        let mut scores = [1.0; 21];
+        trees.scores(&hits, &mut scores);
+        for (one, many) in hits.iter().zip(scores) {
+            assert_eq!(1.0 + score(&trees, one), many);
+        }
+        assert!(scores.iter().any(|one| *one != scores[0]));
     }
 
     #[test]
@@ -251,7 +310,7 @@ mod tests {
         for (slow, purchases) in [(0.0, 0.0), (0.6, 0.0), (0.6, 2.0), (9.0, 9.0)] {
             let parts = trees.parts(&hit(slow, purchases));
             let sum: f32 = parts.iter().sum();
-            assert!((sum - trees.score(&hit(slow, purchases))).abs() < 1e-6);
+            assert!((sum - score(&trees, &hit(slow, purchases))).abs() < 1e-6);
         }
         let parts = trees.parts(&hit(0.6, 3.0));
         assert_eq!(parts[Feature::Slow.index()], 0.75);
@@ -261,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_feature_that_is_no_number_leads_to_the_left_and_ends() {
-        assert_eq!(two().score(&hit(f32::NAN, f32::NAN)), -1.75);
+        assert_eq!(score(&two(), &hit(f32::NAN, f32::NAN)), -1.75);
     }
 
     #[test]

@@ -326,3 +326,80 @@ fn ratio(part: f32, whole: f32, otherwise: f32) -> f32 {
 fn said(answer: Option<bool>) -> f32 {
     answer.map_or(-1.0, |yes| f32::from(u8::from(yes)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::staging::Stage;
+    use super::*;
+    use crate::types::signal::SignalKind;
+
+    fn all(stage: &Stage) -> Vec<Features> {
+        let mut all = Vec::new();
+        stage.with_request(|request| {
+            let taste = Taste::at(&stage.profile, request.rules, request.now);
+            each(request, &taste, &stage.ranked().scores, |_, features| all.push(*features));
+        });
+        all
+    }
+
+    fn staged() -> Stage {
+        let mut stage = Stage::new(
+            "",
+            &[
+                "One | Mill | dairy/milk | organic",
+                "Two | Mill | dairy/milk | organic",
+                "Three | Creek | dairy/milk | spicy",
+                "Four | | dairy/milk | ",
+            ],
+        );
+        stage.goods[0].facts.price = None;
+        stage.goods[1].facts.price = Some(2.0);
+        stage.goods[2].facts.price = Some(4.0);
+        for (name, times) in [("Two", 3), ("Three", 1)] {
+            let facts = stage.facts(name);
+            stage.did(times, SignalKind::PurchaseRepeat, &facts);
+        }
+        stage
+    }
+
+    #[test]
+    fn a_hit_is_told_by_its_own_history_and_by_what_it_has_in_common_with_what_is_known() {
+        let all = all(&staged());
+        let of = |feature: Feature| -> Vec<f32> {
+            all.iter().map(|features| features[feature.index()]).collect()
+        };
+        assert_eq!(of(Feature::Purchases), [0.0, 3.0, 1.0, 0.0]);
+        assert_eq!(of(Feature::Better), [2.0, 0.0, 1.0, 2.0]);
+        assert_eq!(of(Feature::KnownBefore), [0.0, 0.0, 1.0, 2.0]);
+        assert_eq!(of(Feature::BrandOfBest), [1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(of(Feature::BrandHits), [2.0, 2.0, 1.0, 0.0]);
+        assert_eq!(of(Feature::SameAsBest), [1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(of(Feature::BestPlace), [1.0; 4]);
+        assert_eq!(of(Feature::Known), [2.0; 4]);
+        assert_eq!(of(Feature::PurchasesSum), [4.0; 4]);
+        assert_eq!(of(Feature::Variety), [0.5; 4]);
+        assert_eq!(of(Feature::Days)[0], DAYS_MAX);
+        assert!(of(Feature::Days)[1] < 1.0);
+        let share = of(Feature::BrandShare);
+        assert!(share[0] == share[1] && (share[0] - 0.75).abs() < 1e-5 && share[3] == 0.0);
+        let missing = of(Feature::Missing);
+        assert!((missing[2] - 0.75).abs() < 1e-5 && (missing[3] - 1.0).abs() < 1e-5);
+        let dearer = of(Feature::DearerThanBest);
+        assert!((dearer[2] - 2.0_f32.ln()).abs() < 1e-6 && dearer[0] == NO_PRICE);
+        assert!(all.iter().flatten().all(|value| value.is_finite()));
+    }
+
+    #[test]
+    fn a_list_of_which_nothing_is_known_says_so() {
+        let mut stage = staged();
+        stage.goods.remove(2);
+        stage.goods.remove(1);
+        for features in all(&stage) {
+            assert_eq!(features[Feature::Known.index()], 0.0);
+            assert_eq!(features[Feature::Variety.index()], -1.0);
+            assert_eq!(features[Feature::BrandOfBest.index()], -1.0);
+            assert_eq!(features[Feature::BestPlace.index()], PLACES_MAX);
+            assert!(features[Feature::Evidence.index()] > 0.0);
+        }
+    }
+}

@@ -162,12 +162,12 @@ fn what_is_long_ago_says_less() {
 fn two_profiles_that_are_merged_have_the_taste_of_who_did_all_of_it() {
     let shop = Shop::new();
     let [mut visit, mut user, mut both] = [(); 3].map(|()| Profile::default());
-    for (profile, kind, id) in [
-        (&mut visit, SignalKind::ClickProduct, "chili"),
-        (&mut user, SignalKind::PurchaseFirstTime, "hot"),
-        (&mut user, SignalKind::DisplayedButScrolled, "plain"),
+    for (of_visit, kind, id) in [
+        (true, SignalKind::ClickProduct, "chili"),
+        (false, SignalKind::PurchaseFirstTime, "hot"),
+        (false, SignalKind::DisplayedButScrolled, "plain"),
     ] {
-        shop.learn(profile, kind, id, 100);
+        shop.learn(if of_visit { &mut visit } else { &mut user }, kind, id, 100);
         shop.learn(&mut both, kind, id, 100);
     }
     let user = merge(&user, &visit, &shop.rules, CAPS);
@@ -245,7 +245,8 @@ proptest! {
         variance in any::<f32>(),
         noise in any::<f32>(),
     ) {
-        let mut model = Model { noise, ..Model::default() };
+        let mut model = Model::default();
+        model.noise = noise;
         model.groups.iter_mut().for_each(|group| group.variance = variance);
         let facts = product("a", "b", "c", &["d"]);
         let one = |(surprise, popular, weight): &(f32, f32, f32)| Remembered {

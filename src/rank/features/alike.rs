@@ -76,3 +76,32 @@ impl Alike {
         self.keys.iter().position(|known| *known == key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_are_summed_by_each_of_their_keys() {
+        let mut alike = Alike::default();
+        alike.add([1, 2], 0.5, true);
+        alike.add([2], 0.25, true);
+        alike.add([], 1.0, false);
+        assert_eq!(alike.of(2), Sums { kept: 0.75, hits: 2, known: 2 });
+        assert_eq!(alike.of(3), Sums::default());
+        assert_eq!(
+            (alike.first_of(0), alike.first_of(2), alike.first_of(9)),
+            (Some(1), None, None)
+        );
+        assert_eq!(alike.kept(), 1.25);
+    }
+
+    #[test]
+    fn keys_beyond_the_bound_are_not_told_apart() {
+        let mut alike = Alike::default();
+        (0..1_000).for_each(|key| alike.add([key], 1.0, true));
+        assert_eq!(alike.keys.len(), KEYS_MAX);
+        assert_eq!(alike.of(999), Sums::default());
+        assert_eq!(alike.first_of(999), Some(999));
+    }
+}

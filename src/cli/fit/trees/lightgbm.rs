@@ -142,7 +142,9 @@ mod tests {
             let mut features = [0.0; Feature::ALL.len()];
             features[Feature::Slow.index()] = slow;
             features[Feature::Days.index()] = days;
-            trees.score(&features)
+            let mut scores = [0.0];
+            trees.scores(&[features], &mut scores);
+            scores[0]
         };
         assert_eq!(trees.len(), 2);
         // beyond the root's value, times the scale
