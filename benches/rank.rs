@@ -1,4 +1,4 @@
-//! What one ranking costs: 20, 100 and 300 hits, a light and a heavy profile, both models of taste; and
+//! What one ranking costs: 20, 100 and 300 hits, a light and a heavy profile, each model of taste; and
 //! what it costs to read the posterior of the hierarchical one, once a change of the profile.
 //!
 //! With the shipped rules. Run on an idle machine: `cargo bench --bench rank`.
@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use leafrank::config::UpstreamOrder;
+use leafrank::model::trees::{Feature, Node, Trees};
 use leafrank::preferences::hierarchical::Posterior;
 use leafrank::preferences::hierarchical::remembered::{Reading, digest};
 use leafrank::preferences::learn::{Caps, apply};
@@ -123,6 +124,29 @@ fn rank_list(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
 #[divan::bench(args = CASES)]
 fn rank_list_hierarchical(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
     Case::new(case, Preference::Hierarchical).ranked(bencher);
+}
+
+/// The same with sixty trees of fifteen leaves, as benches/quality/trees.py makes them.
+#[divan::bench(args = CASES)]
+fn rank_list_trees(bencher: divan::Bencher<'_, '_>, case: (usize, usize)) {
+    let mut case = Case::new(case, Preference::Trees);
+    case.rules.trees = Some(Arc::new(sixty_trees()));
+    case.ranked(bencher);
+}
+
+/// Heaps four deep that ask for one feature after the other, at numbers that part the hits.
+fn sixty_trees() -> Trees {
+    let features = Feature::ALL.map(|feature| feature.name().to_owned());
+    let tree = |number: u16| {
+        let node = |place: u16| Node {
+            feature: (number * 7 + place * 3) % features.len() as u16,
+            threshold: [0.05, 0.3, 0.8, 2.5][usize::from((number + place) % 4)],
+            left: if place < 15 { 2 * place + 1 } else { 0 },
+            value: f32::from((number * 5 + place * 11) % 17) * 0.01,
+        };
+        (0..31).map(node).collect()
+    };
+    Trees::new(&features, (0..60).map(tree).collect()).unwrap_or_default()
 }
 
 /// By products remembered; the look-up of their facts is a hash table's.

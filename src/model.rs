@@ -14,6 +14,7 @@
 //! and a variant of [`Model`].
 
 pub mod hierarchical;
+pub mod trees;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use ring::digest::{SHA256, digest};
 
 use crate::types::problem::Problem;
 pub use hierarchical::Hierarchical;
+pub use trees::Trees;
 
 /// Larger files are no models of ours: a hundred thousand facets are a twentieth of it.
 pub const FILE_BYTES_MAX: usize = 64 << 20;
@@ -38,16 +40,19 @@ const WORD_MAX: usize = 40;
 pub enum Kind {
     /// Gaussian weights of facets.
     Hierarchical,
+    /// Boosted trees over named features.
+    Trees,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Hierarchical];
+    pub const ALL: [Self; 2] = [Self::Hierarchical, Self::Trees];
 
     /// The word in files and rules.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hierarchical => "hierarchical",
+            Self::Trees => "trees",
         }
     }
 
@@ -55,6 +60,7 @@ impl Kind {
     const fn version(self) -> u32 {
         match self {
             Self::Hierarchical => hierarchical::VERSION,
+            Self::Trees => trees::VERSION,
         }
     }
 }
@@ -64,6 +70,8 @@ impl Kind {
 pub enum Model {
     /// Gaussian weights of facets.
     Hierarchical(Arc<Hierarchical>),
+    /// Boosted trees over named features.
+    Trees(Arc<Trees>),
 }
 
 /// A file whose envelope is whole.
@@ -107,6 +115,7 @@ impl Model {
         let Opened { kind, version, payload } = open(bytes)?;
         let model = match kind {
             Kind::Hierarchical => Self::Hierarchical(Arc::new(Hierarchical::read(payload)?)),
+            Kind::Trees => Self::Trees(Arc::new(Trees::read(payload)?)),
         };
         Ok((model, version))
     }
@@ -115,6 +124,7 @@ impl Model {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Hierarchical(_) => Kind::Hierarchical,
+            Self::Trees(_) => Kind::Trees,
         }
     }
 }
@@ -220,7 +230,7 @@ mod tests {
     #[test]
     fn what_was_sealed_is_read_again_and_called_by_its_checksum() {
         let (model, version) = Model::read(&file()).unwrap();
-        let Model::Hierarchical(read) = model;
+        let Model::Hierarchical(read) = model else { panic!("of another kind") };
         assert_eq!(*read, Hierarchical::default());
         assert!(checksum(&read.payload()).starts_with(&*version));
     }
@@ -257,7 +267,10 @@ mod tests {
         assert!(refused(newer.as_bytes()).contains("hierarchical model of version 9"));
         let other = text.replacen("hierarchical", "hierarchicall", 1);
         let said = refused(other.as_bytes());
-        assert!(said.contains("kind \"hierarchicall\"; expected one of hierarchical"), "{said}");
+        assert!(
+            said.contains("kind \"hierarchicall\"; expected one of hierarchical, trees"),
+            "{said}"
+        );
         let added = format!("{text} ");
         assert!(refused(added.as_bytes()).contains("added to"));
     }

@@ -15,12 +15,14 @@
 //! small steps. No text is looked at.
 
 pub mod explain;
+pub mod features;
 pub mod guard;
 pub mod habit;
 pub mod merchandise;
 pub mod query;
 pub mod relevance;
 pub mod score;
+pub mod trees;
 pub mod unweighed;
 pub mod window;
 

@@ -20,6 +20,7 @@ mod protocol;
 mod recorded;
 mod shelf;
 pub mod table;
+pub mod training;
 pub mod trial;
 mod walk;
 

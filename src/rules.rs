@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use compile::{SHIPPED_FILE, SHIPPED_TEXT, defaults, schema};
 
-use crate::model::{Hierarchical, Model};
+use crate::model::{Hierarchical, Model, Trees};
 use crate::types::clock::Timestamp;
 use crate::types::ids::ProductKey;
 use crate::types::product::FacetKey;
@@ -41,6 +41,8 @@ pub struct Rules {
     pub facets: [f32; 4],
     /// The scoring formula's knobs.
     pub ranking: Ranking,
+    /// What `preference: trees` adds to the formula's scores; `None`: nothing.
+    pub trees: Option<Arc<Trees>>,
     /// What the hierarchical preference knows of shoppers in general.
     pub model: Arc<Hierarchical>,
     /// First 8 hex digits of the model file's checksum; `None`: the model built in serves.
@@ -62,6 +64,7 @@ impl Rules {
     pub fn serve(&mut self, model: Model, version: Arc<str>) {
         match model {
             Model::Hierarchical(model) => self.model = model,
+            Model::Trees(trees) => self.trees = Some(trees),
         }
         self.model_version = Some(version);
     }
@@ -123,6 +126,8 @@ pub enum Preference {
     Table,
     /// One posterior over all facets, from all remembered products.
     Hierarchical,
+    /// As `table`, and boosted trees add to each score; a model file has them.
+    Trees,
 }
 
 /// The scoring formula's knobs.

@@ -91,7 +91,12 @@ impl Check {
                 if rules.enabled { "on" } else { "off" }
             );
             if let Some(version) = &rules.model_version {
-                println!("model: version {version}, {} facets", rules.model.facets.len());
+                match &rules.trees {
+                    Some(trees) => println!("model: version {version}, {} trees", trees.len()),
+                    None => {
+                        println!("model: version {version}, {} facets", rules.model.facets.len())
+                    }
+                }
             }
         }
         if failed { ExitCode::from(CONFIG) } else { ExitCode::SUCCESS }

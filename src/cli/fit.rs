@@ -6,6 +6,7 @@ mod checkpoint;
 mod model;
 mod print;
 mod rules;
+mod trees;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum What {
     Rules(Box<rules::Rules>),
     /// The model of the hierarchical preference: how much tastes differ, as a file.
     Model(Box<model::Model>),
+    /// Trees that add to the scores: what they are trained on, and the model file of them.
+    Trees(Box<trees::Trees>),
 }
 
 impl Fit {
@@ -31,6 +34,7 @@ impl Fit {
         match self.what {
             What::Rules(rules) => rules.run(),
             What::Model(model) => model.run(),
+            What::Trees(trees) => trees.run(),
         }
     }
 }

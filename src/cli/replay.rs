@@ -22,8 +22,10 @@ use crate::replay::against::Against;
 use crate::replay::table::{Draws, RESAMPLES};
 use crate::replay::{Conditions, Fold, Forget, Products, Protocol, Replay as Run, Row};
 use crate::rules::Rules;
+use crate::types::problem::Problem;
 use crate::yaml::edits::Edit;
-use files::{Progress, Read, ReadError};
+use files::ReadError;
+pub(super) use files::{Progress, Read};
 use print::Told;
 
 /// `leafrank replay`
@@ -66,7 +68,7 @@ pub(super) struct Measured {
     /// The products; NAME.catalog.jsonl[.gz] beside each NAME.log.jsonl[.gz] otherwise.
     #[arg(short, long, value_name = "FILE")]
     catalog: Vec<PathBuf>,
-    /// A model file, for rules whose preference is hierarchical; the model built in otherwise.
+    /// A model file that serves beside the rules, as the settings may name one.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// How the log is scored.
@@ -95,7 +97,7 @@ enum Scored {
     P1,
 }
 
-fn fold(text: &str) -> Result<Fold, String> {
+pub(super) fn fold(text: &str) -> Result<Fold, String> {
     Fold::parse(text).ok_or_else(|| "expected K/N with K from 1 to N, such as 2/5 or -2/5".into())
 }
 
@@ -130,21 +132,10 @@ impl Replay {
     }
 
     pub(super) fn run(self) -> ExitCode {
-        let mut read = match files::read(&self.logs, &self.how.catalog) {
+        let mut read = match opened(&self.logs, &self.how.catalog) {
             Ok(read) => read,
-            Err(ReadError::File(problem)) => {
-                eprintln!("{problem}");
-                return ExitCode::from(NO_INPUT);
-            }
-            Err(ReadError::Lines(problems)) => {
-                print_problems(&problems);
-                return ExitCode::from(DATA);
-            }
+            Err(code) => return code,
         };
-        if read.log.scored() == 0 {
-            eprintln!("no list of the log is scored: no search has a \"truth\" and a list");
-            return ExitCode::from(DATA);
-        }
         if self.contaminate > 0 {
             read.log.contaminate(self.contaminate, self.how.seed);
         }
@@ -186,18 +177,7 @@ impl Replay {
 
     /// As the shipped settings serve, but for what the flags say.
     fn conditions(&self) -> Option<Conditions> {
-        let none = BTreeMap::new();
-        let text = SettingsText { file: None, text: "", environment: &none, flags: &[] };
-        let settings = Settings::parse(&text);
-        let settings = match settings {
-            Ok(settings) => settings,
-            Err(problems) => {
-                print_problems(&problems);
-                return None;
-            }
-        };
-        let products = self.products_max.unwrap_or(settings.store.products_per_profile_max);
-        let live = Conditions::live(products, settings.store.facets_per_profile_max);
+        let live = as_shipped(self.products_max)?;
         let live = if self.unbounded { live.unbounded() } else { live };
         Some(Conditions { forget: self.forget, sensitive: self.sensitive, ..live })
     }
@@ -306,6 +286,9 @@ impl Replay {
         if self.sensitive {
             said.push("everybody allowed that what is sensitive is learned".to_owned());
         }
+        if let Some(path) = &self.how.model {
+            said.push(format!("with the model of {}", path.display()));
+        }
         if self.contaminate > 0 {
             said.push(format!(
                 "{} products of other types appended to each list",
@@ -316,10 +299,46 @@ impl Replay {
     }
 }
 
-fn compile(
+/// Reads logs and their catalogues, or says what is wrong with them.
+pub(super) fn opened(logs: &[PathBuf], catalogs: &[PathBuf]) -> Result<Read, ExitCode> {
+    match files::read(logs, catalogs) {
+        Ok(read) if read.log.scored() == 0 => {
+            eprintln!("no list of the log is scored: no search has a \"truth\" and a list");
+            Err(ExitCode::from(DATA))
+        }
+        Ok(read) => Ok(read),
+        Err(ReadError::File(problem)) => {
+            eprintln!("{problem}");
+            Err(ExitCode::from(NO_INPUT))
+        }
+        Err(ReadError::Lines(problems)) => {
+            print_problems(&problems);
+            Err(ExitCode::from(DATA))
+        }
+    }
+}
+
+/// As the shipped settings serve.
+pub(super) fn as_shipped(products_max: Option<usize>) -> Option<Conditions> {
+    let none = BTreeMap::new();
+    let text = SettingsText { file: None, text: "", environment: &none, flags: &[] };
+    let settings = Settings::parse(&text);
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(problems) => {
+            print_problems(&problems);
+            return None;
+        }
+    };
+    let products = products_max.unwrap_or(settings.store.products_per_profile_max);
+    Some(Conditions::live(products, settings.store.facets_per_profile_max))
+}
+
+/// Rules as a file has them, or as shipped, with a model file beside them.
+pub(super) fn compile(
     path: &Option<PathBuf>,
     model: &Option<PathBuf>,
-) -> Result<Rules, Vec<crate::types::problem::Problem>> {
+) -> Result<Rules, Vec<Problem>> {
     let (path, model) = (path.clone(), model.clone());
     reload::check(&RulesFile { path, may_be_missing: false, knowledge_dir: None, model })
 }

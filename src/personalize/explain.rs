@@ -107,6 +107,7 @@ fn named(contribution: Contribution, request: &RankRequest<'_>, names: &Names<'_
             (facet.axis().name(), (names.facet)(facet).map(|name| name.to_string()))
         }
         Part::Price => ("price", None),
+        Part::Tree(feature) => ("trees", Some(feature.name().into())),
         Part::Prior => ("prior", None),
         Part::Popular => ("popular", None),
         Part::Context => ("context", None),

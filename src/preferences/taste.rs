@@ -107,6 +107,16 @@ impl<'a> Taste<'a> {
         if lift.is_finite() { lift.clamp(-1.0, 1.0) } else { 0.0 }
     }
 
+    /// What sums of an axis as of the landmark are worth now, a factor.
+    pub fn faded(&self, axis: Axis) -> f32 {
+        self.axes[axis.index()]
+    }
+
+    /// All evidence, as it is worth now, at least 0.
+    pub fn evidence(&self) -> f32 {
+        self.evidence
+    }
+
     /// What a facet's sum is worth now.
     pub fn sum(&self, facet: FacetKey) -> f32 {
         self.profile.facet(facet).map_or(0.0, |memory| memory.sum * self.axes[facet.axis().index()])

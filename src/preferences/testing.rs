@@ -59,6 +59,7 @@ pub(crate) fn rules_for_tests() -> Rules {
             prior: Prior { applies_to: PriorAppliesTo::Known, smoothing: 20.0 },
             relevance: Relevance { leading_hits: 5, category_share_min: 0.4, score_gap: 0.3 },
         },
+        trees: None,
         guards: Guards {
             displacement_max: None,
             same_brand_in_a_row_max: None,

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use super::merchandise::boosts_of;
 use super::score::{marked_on, said_on};
-use super::{Hold, RankRequest, Ranking, window};
+use super::{Hold, RankRequest, Ranking, trees, window};
+use crate::model::trees::{About, Feature};
 use crate::preferences::taste::Taste;
 use crate::types::ids::ProductKey;
 use crate::types::product::{Axis, FacetKey, ProductFacts};
@@ -42,6 +43,8 @@ pub enum Part {
     Facet(FacetKey),
     /// Distance from the usual price.
     Price,
+    /// What the trees make of one feature.
+    Tree(Feature),
     /// How it does with everybody.
     Prior,
     /// Taste for what everybody likes.
@@ -104,6 +107,10 @@ pub fn explain(request: &RankRequest<'_>, ranking: &Ranking, position: usize) ->
         }
     }
     add(Part::Price, terms.price);
+    let of_trees = taste.as_ref().and_then(|t| trees::parts(request, t, &ranking.scores, position));
+    for (feature, value) in Feature::ALL.into_iter().zip(of_trees.into_iter().flatten()) {
+        add(Part::Tree(feature), value);
+    }
     add(Part::Prior, terms.prior);
     add(Part::Popular, terms.popular);
     add(Part::Context, terms.context);
@@ -216,7 +223,10 @@ fn reason_of(
     let liked = contribution.value > 0.0;
     let taste = taste(request);
     let kind = match contribution.part {
-        Part::Item => {
+        // What a tree asks of the product's own history is said like that history; the rest of what it
+        // asks (the list, other hits) is no reason that fits in a word.
+        Part::Tree(feature) if feature.about() != About::Item => return None,
+        Part::Item | Part::Tree(_) => {
             let memory = request.profile?.product(product)?;
             match (liked, memory.purchases > 0) {
                 (true, true) => ReasonKind::BoughtBefore,

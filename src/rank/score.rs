@@ -1,7 +1,7 @@
 //! The terms of the score, each on a bounded scale before its weight.
 //!
 //! `score = w_rel · relevance + impact · (w_item · item + w_brand · brand habit + w_facets · facets
-//! + w_price · price) + w_prior · prior + w_ctx · context + merchandising`
+//! + w_price · price + trees) + w_prior · prior + w_ctx · context + merchandising`
 //!
 //! In: a taste, the population, the acts of the rules, the relevance of each hit. Out: the
 //! contributions of each hit of the window, weighted; their sum is the score, and there is no other.
@@ -14,7 +14,7 @@
 
 use super::habit::Habit;
 use super::merchandise::Acts;
-use super::{Candidate, Muted, RankRequest, Ranking, window};
+use super::{Candidate, Muted, RankRequest, Ranking, trees, window};
 use crate::config::UpstreamOrder;
 use crate::preferences::hierarchical::Features;
 use crate::preferences::taste::{Taste, spoken};
@@ -35,6 +35,8 @@ pub struct Contributions {
     pub facets: [f32; 4],
     /// Distance from the shopper's usual price.
     pub price: f32,
+    /// What trees make of all features together, beyond the other terms.
+    pub trees: f32,
     /// How the product does with everybody.
     pub prior: f32,
     /// How much this shopper likes what everybody likes.
@@ -53,7 +55,8 @@ impl Contributions {
 
     /// What this shopper's taste adds.
     pub fn taste(&self) -> f32 {
-        self.item + self.brand_habit + self.facets.iter().sum::<f32>() + self.price + self.popular
+        let own = self.item + self.brand_habit + self.price + self.popular + self.trees;
+        own + self.facets.iter().sum::<f32>()
     }
 }
 
@@ -66,6 +69,9 @@ pub fn contributions(
 ) {
     terms(request, taste, acts, ranking);
     weigh(request, &mut ranking.scores);
+    if let Some(taste) = taste.filter(|_| ranking.muted.is_none()) {
+        trees::add(request, taste, &mut ranking.scores);
+    }
 }
 
 /// The terms of the window's hits before anything weighs them; `item` is how well the product is
@@ -137,7 +143,7 @@ pub fn weigh(request: &RankRequest<'_>, scores: &mut [Contributions]) {
 
 /// Lifts of the facets of one list, which its hits share: each is computed once, unless two that
 /// meet at one place here push each other out.
-struct Lifts([(FacetKey, f32); Self::PLACES]);
+pub(super) struct Lifts([(FacetKey, f32); Self::PLACES]);
 
 impl Default for Lifts {
     fn default() -> Self {
@@ -152,7 +158,12 @@ impl Lifts {
     /// A list of a hundred hits has some fifty facets.
     const PLACES: usize = 128;
 
-    fn of(&mut self, request: &RankRequest<'_>, taste: &Taste<'_>, facet: FacetKey) -> f32 {
+    pub(super) fn of(
+        &mut self,
+        request: &RankRequest<'_>,
+        taste: &Taste<'_>,
+        facet: FacetKey,
+    ) -> f32 {
         let place = &mut self.0[facet.hash() as usize % Self::PLACES];
         if place.0 != facet {
             *place = (facet, lift(request, taste, facet));
@@ -192,7 +203,7 @@ impl<'a> Personal<'a> {
         terms.brand_habit = self.habit.share(hit.facts);
         let sums = match self.request.rules.ranking.preference {
             Preference::Hierarchical => self.likings(hit.facts),
-            Preference::Table => self.lifted(hit.facts),
+            Preference::Table | Preference::Trees => self.lifted(hit.facts),
         };
         for axis in Axis::ALL {
             let Some(sum) = sums[axis.index()] else { continue };
@@ -261,7 +272,7 @@ pub(super) fn said_on(
             parts.filter(|(facet, _)| facet.axis() == axis).collect()
         }
         (Preference::Hierarchical, None) => facts.on_axis(axis).map(|facet| (facet, 0.0)).collect(),
-        (Preference::Table, _) => {
+        (Preference::Table | Preference::Trees, _) => {
             facts.on_axis(axis).map(|facet| (facet, lift(request, taste, facet))).collect()
         }
     }

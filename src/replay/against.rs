@@ -353,6 +353,7 @@ pub(super) fn parts(
         Part::Relevance => "relevance".to_owned(),
         Part::Item => "own history with it".to_owned(),
         Part::Price => "price".to_owned(),
+        Part::Tree(feature) => format!("trees: {}", feature.name().replace('_', " ")),
         Part::Prior => "what everybody chooses".to_owned(),
         Part::Popular => "a taste for what everybody chooses".to_owned(),
         Part::Context => "context".to_owned(),

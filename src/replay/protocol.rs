@@ -75,7 +75,12 @@ impl Fold {
 
     /// Is the list that of one of these users?
     pub fn holds(self, row: &Row) -> bool {
-        (row.fold % self.of == self.number) != self.others
+        self.holds_person(row.fold)
+    }
+
+    /// Is the person of this key one of these users?
+    pub fn holds_person(self, key: u64) -> bool {
+        (key % self.of == self.number) != self.others
     }
 }
 

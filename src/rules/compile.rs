@@ -135,6 +135,7 @@ fn table(raw: &RawRules, knowledge: Arc<Knowledge>) -> Rules {
         },
         facets: Axis::ALL.map(|axis| by_axis(axis).1 as f32),
         ranking: ranking(&raw.ranking),
+        trees: None,
         model: Arc::new(Hierarchical::default()),
         model_version: None,
         guards: Guards {

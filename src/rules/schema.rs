@@ -258,7 +258,8 @@ section! {
     /// How lists are ordered.
     RawRanking {
         /// How taste is modelled: table (one decayed sum a facet), hierarchical (one posterior over all
-        /// facets, from all remembered products).
+        /// facets, from all remembered products), trees (as table, and boosted trees of a model file add
+        /// to each score).
         preference: Preference = Preference::Table,
         /// How far personal taste may bend the shop's order, 0 to 100.
         #[schemars(range(min = 0.0, max = 100.0))]

@@ -2,7 +2,7 @@
 //!
 //! Each target states a law against an independent judge: the JSON scanner against serde_json, the
 //! protobuf walker against prost, GraphQL against what the maker of a document meant, the splice
-//! against its own inverse, the content codings against their cap. `LEAFRANK_FUZZ_SECONDS` sets the
+//! against its own inverse, the content codings against their cap, trees of a model file against themselves. `LEAFRANK_FUZZ_SECONDS` sets the
 //! time of each (5 where it is not set); `cargo bolero test` drives the same targets with a
 //! coverage-guided engine.
 
@@ -19,6 +19,7 @@ mod protobuf;
 mod scanner;
 mod shapes;
 mod splicing;
+mod trees;
 
 use std::time::Duration;
 

@@ -120,7 +120,7 @@ merchandising:
             "rules.yaml:2:38: signal_weights.purchase.repeat: found 99; \
              expected a number from -10 to 10",
             "rules.yaml:3:23: ranking.preference: found text \"hierarchicel\"; \
-             expected one of table, hierarchical — did you mean \"hierarchical\"?",
+             expected one of table, hierarchical, trees — did you mean \"hierarchical\"?",
             "rules.yaml:3:45: ranking.impact: found 101; expected a number from 0 to 100",
             "rules.yaml:6:18: merchandising[0].if.query[0]: found \"  \"; \
              expected at least one word",
