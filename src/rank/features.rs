@@ -101,6 +101,7 @@ struct Shared {
     days: f32,
     memory_of_best: f32,
     evidence_of_hits: f32,
+    attributes_kept: f32,
     variety_of_all: f32,
     /// Of ln(price), weighed by what is remembered.
     usual_price: Option<f32>,
@@ -154,9 +155,12 @@ impl OfList {
         shared.memory_of_best = self.best.map_or(0.0, |best| self.kept[best].memory);
         shared.usual_price = (weight > 0.0).then(|| level / weight);
         shared.mean_price = (priced > 0.0).then(|| prices / priced);
-        let products = &taste.profile.products;
-        let purchases: u32 = products.iter().map(|memory| u32::from(memory.purchases)).sum();
-        let bought = products.iter().filter(|memory| memory.purchases > 0).count();
+        shared.attributes_kept = self.attributes.kept();
+        let (mut bought, mut purchases) = (0_u32, 0_u32);
+        for memory in &taste.profile.products {
+            bought += u32::from(memory.purchases > 0);
+            purchases += u32::from(memory.purchases);
+        }
         shared.variety_of_all = ratio(bought as f32, purchases as f32, -1.0);
         self.shared = shared;
     }
@@ -240,7 +244,7 @@ impl OfList {
         }
         set(Feature::RareShare, share(rare.1));
         set(Feature::CommonShare, share(common.1));
-        set(Feature::Missing, share(self.attributes.kept() - own));
+        set(Feature::Missing, share(self.shared.attributes_kept - own));
         set(Feature::AttributeLift, ratio(lifts, count.sqrt(), 0.0));
         let same = self.sets.of(set_of(hit.facts));
         set(Feature::SameShare, share(same.kept));
