@@ -9,10 +9,12 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod diff;
+mod events;
 mod operator;
 mod preview;
 mod replay;
 mod serve;
+mod spool;
 mod status;
 mod tap;
 mod test;
@@ -60,6 +62,12 @@ enum Command {
     Diff(diff::Diff),
     /// How good our order would have been on a recorded log, and what other rules would change.
     Replay(replay::Replay),
+    /// What shoppers did, as rows: as they come, or from the files of events.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// The event log of a running sidecar: how it stands, and rows that a sink does not take.
+    #[command(subcommand)]
+    Spool(spool::Spool),
     /// Run executable cases: a shopper's past, a search, and what is expected of its list.
     Test(test::Test),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
@@ -105,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Preview(preview) => preview.run(),
         Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
+        Command::Events(events) => events.run(),
+        Command::Spool(spool) => spool.run(),
         Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),

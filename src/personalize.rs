@@ -23,6 +23,7 @@ mod pages;
 pub mod question;
 mod ranked;
 mod recent;
+mod recorded;
 mod search;
 mod searches;
 mod told;
@@ -48,6 +49,7 @@ use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
+use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
@@ -63,6 +65,7 @@ use fail_open::FailOpen;
 use frozen::Orders;
 use funnel::{Funnel, Seen};
 use recent::Recent;
+use recorded::Recorded;
 use told::Audience;
 
 /// Queries whose reading is kept.
@@ -126,6 +129,8 @@ pub struct Reranked {
     pub seen: Seen,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// A list that went out as it came.
@@ -141,6 +146,8 @@ pub struct Looked {
     pub spent_us: u64,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// How a search ended.
@@ -156,6 +163,10 @@ pub struct Ending {
     pub spent_us: u64,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
+    /// How long its reply was held back, in µs.
+    pub held_us: Option<u64>,
 }
 
 /// What a route did so far.
@@ -192,6 +203,8 @@ pub struct Personalizer {
     orders: Orders,
     /// What an edit of the rules can be tried on.
     recent: Arc<Recent>,
+    /// Where searches and their orders are written down, if they are.
+    log: Option<Arc<Spool>>,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -240,6 +253,7 @@ impl Personalizer {
             queries: Cache::new(QUERIES_MAX),
             orders,
             recent,
+            log: None,
         }
     }
 
@@ -265,7 +279,8 @@ impl Personalizer {
     }
 
     /// A search has ended: it is counted, and told to whoever follows it.
-    pub fn ended(&self, search: &Search, ending: Ending) {
+    pub fn ended(&self, search: &Search, mut ending: Ending) {
+        self.record(search, &mut ending);
         let known = (search.shopper.is_some(), search.known);
         search.plan.funnel.count(ending.why, known, ending.seen);
         if !self.is_followed(search) {
