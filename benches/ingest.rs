@@ -86,6 +86,7 @@ impl Paths {
             limits: settings.limits.track,
             limit_hits: Arc::new(LimitHits::new(&metrics, time.clone())),
             metrics,
+            log: None,
             shop: None,
             clock: time,
         });

@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | ops, read-only | `GET /livez` `/readyz` `/startupz` `/metrics` `/version` | see `ops` |
 //! | admin, loopback | `GET /openapi.json` | all of this in the words of OpenAPI |
-//! | admin | `GET /rules` | the live table, and why the last edit was rejected |
-//! | admin | `GET /status` | the funnel of each route, and its biggest leak |
+//! | admin | `GET /rules` `/status` | the live table; the funnel of each route and its biggest leak |
 //! | admin, operators | `POST /rules/preview` | what an edit of the rules would change; it changes nothing |
 //! | admin, operators | `GET /tap` `/explain/{query}` | searches as they end; one of them, explained |
+//! | admin | `GET /spool`; operators: `/events/tail`, `/spool/dlq`, `POST …/retry`, `/drop` | the event log |
 //! | admin, operators | `POST /personalization/off`, `/on` | the kill switch: every route off, at once |
 //! | admin, operators | `POST /routes/{name}/on` | a route that its faults switched off, on again |
 //!
@@ -15,6 +15,7 @@
 //! in browsers away, and wants the token for everything where it listens beyond loopback.
 
 mod describe;
+mod events;
 mod follow;
 mod ops;
 pub mod preview;
@@ -38,6 +39,7 @@ use crate::openapi::Endpoints;
 use crate::personalize::Personalizer;
 use crate::reload::RulesTable;
 use crate::shutdown::Lifecycle;
+use crate::spool::Spool;
 use crate::telemetry::metrics::Metrics;
 
 /// What the operator looks at.
@@ -57,6 +59,8 @@ pub struct Admin {
     pub reaches: Arc<Reaches>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// The event log, where there is one.
+    pub log: Option<Arc<Spool>>,
     /// Nobody but this host reaches the admin port.
     pub loopback: bool,
 }
@@ -86,6 +90,7 @@ fn told_to_all() -> Endpoints<Admin> {
     Endpoints::default()
         .get("/rules", rules, describe::rules())
         .get("/status", status::status, describe::status())
+        .get("/spool", events::spool, events::described_spool())
         .get("/openapi.json", async || Json(document()), describe::document())
 }
 
@@ -96,6 +101,10 @@ fn for_operators() -> Endpoints<Admin> {
         .post("/rules/preview", preview::preview, describe::preview())
         .get("/tap", follow::tap, describe::tap())
         .get("/explain/{query}", follow::explain, describe::explain())
+        .get("/events/tail", events::tail, events::described_tail())
+        .get("/spool/dlq", events::dead, events::described_dead())
+        .post("/spool/dlq/retry", events::retry, events::described_retry())
+        .post("/spool/dlq/drop", events::drop_dead, events::described_drop())
         .post("/personalization/off", switch_off, off)
         .post("/personalization/on", switch_on, on)
         .post("/routes/{name}/on", route_on, describe::route_on())

@@ -51,6 +51,7 @@ use crate::config::Track;
 use crate::observe::Observer;
 use crate::openapi::{About, Endpoints, Operation, Scheme};
 use crate::personalize::Personalizer;
+use crate::spool::Spool;
 use crate::telemetry::limits::LimitHits;
 use crate::telemetry::metrics::Metrics;
 use crate::trust::Spoken;
@@ -71,6 +72,8 @@ pub struct Api {
     pub limit_hits: Arc<LimitHits>,
     /// Counts.
     pub metrics: Arc<Metrics>,
+    /// Where events are written down, if they are.
+    pub log: Option<Arc<Spool>>,
     /// What asks the shop, if there is one.
     pub shop: Option<Arc<dyn AskShop>>,
     /// Time.

@@ -6,8 +6,8 @@
 //!  ├─ weaviate :8082 :50052          the same, each before a port of Weaviate (`legs`)
 //!  ├─ api   :8081   our endpoints (axum)
 //!  ├─ admin 127.0.0.1:9901 · ops 127.0.0.1:9902
-//!  ├─ balancer      health of the shop's addresses
-//!  ├─ tell          searches in front, to sidecars behind (where the settings name some)
+//!  ├─ balancer, tell health of the shop's addresses; searches in front, to sidecars behind
+//!  ├─ spool, sink   rows of events and decisions, onto the disk and into files: a thread each
 //!  ├─ reweigh, keep edits of weights, into what was learned before; that, on disk: a thread each
 //!  └─ watch         memory, and whether the upstreams accept connections
 //! ```
@@ -17,6 +17,7 @@
 mod ask;
 mod keep;
 mod legs;
+mod log;
 mod reweigh;
 mod tell;
 mod watch;
@@ -43,6 +44,7 @@ use crate::personalize::Personalizer;
 use crate::reload::{Degraded, ReloadStatus, Reloader, RulesTable};
 use crate::serve::HttpApp;
 use crate::shutdown::Lifecycle;
+use crate::spool::{OpenError, Spool};
 use crate::store::Store;
 use crate::store::choices::Choices;
 use crate::store::consent::Consents;
@@ -53,6 +55,7 @@ use crate::types::clock::{Clock, SystemClock};
 use ask::Ask;
 use keep::{Keep, Keeping};
 use legs::Legs;
+use log::{Log, Logging};
 use reweigh::Reweigh;
 use tell::Tell;
 use watch::Watch;
@@ -82,6 +85,9 @@ pub enum StartError {
     /// A file of secrets.
     #[error(transparent)]
     Secrets(#[from] KeyRingError),
+    /// Another process has the data directory.
+    #[error("data_dir: {0}")]
+    Taken(#[from] OpenError),
     /// A fault of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -94,6 +100,7 @@ pub struct Sidecar {
     settings: Arc<Settings>,
     personalizer: Arc<Personalizer>,
     keep: Option<Keep>,
+    log: Option<Log>,
     /// Watches the rules for as long as it lives.
     _reloader: Reloader,
 }
@@ -127,16 +134,10 @@ impl Sidecar {
         let store = Arc::new(store(&settings, &metrics, clock.as_ref()));
         let (rules, reloader) = Reloader::start(&settings.rules, &settings.data_dir, clock.clone());
         report(&rules, metrics.clone());
-        let personalizer = Arc::new(Personalizer::new(
-            settings.clone(),
-            store.clone(),
-            rules.clone(),
-            metrics.clone(),
-            clock.clone(),
-        ));
-        let (taught, counts) = (rules.clone(), metrics.clone());
-        let observer = Observer::new(&settings, store.clone(), taught, counts, clock.clone());
-        let observer = Arc::new(observer);
+        let log = Log::open(&settings, &metrics, &clock)?;
+        let spool = log.as_ref().map(Log::spool);
+        let (personalizer, observer) =
+            paths(&settings, (&store, &rules), (&metrics, &clock), spool.as_ref());
         let keep = Keep::restored(&settings, (&store, &observer), (&metrics, &clock));
         // After what was read back: an erased user does not return with it.
         store.keep_to_choices();
@@ -151,6 +152,7 @@ impl Sidecar {
             limits: settings.limits.track,
             limit_hits: limit_hits.clone(),
             metrics: metrics.clone(),
+            log: spool.clone(),
             shop: Ask::of(&settings)?,
             clock: clock.clone(),
         });
@@ -162,6 +164,7 @@ impl Sidecar {
             lifecycle: lifecycle.clone(),
             reaches: watch.reaches.clone(),
             metrics: metrics.clone(),
+            log: spool,
             loopback: settings.listen.admin.is_none_or(|address| address.ip().is_loopback()),
         };
         let tell = tell(&settings, &personalizer, &metrics)?;
@@ -187,7 +190,7 @@ impl Sidecar {
             [api, admin::router(admin.clone()), admin::ops(admin)],
             &limit_hits,
         )?;
-        Ok(Self { server, lifecycle, settings, personalizer, keep, _reloader: reloader })
+        Ok(Self { server, lifecycle, settings, personalizer, keep, log, _reloader: reloader })
     }
 
     /// The read path, for whoever wants to know why.
@@ -197,12 +200,13 @@ impl Sidecar {
 
     /// Serves until told to end, then drains. Blocks the thread.
     pub fn run(self, until: Until) {
-        let Self { server, lifecycle, settings, personalizer: _, keep, _reloader } = self;
+        let Self { server, lifecycle, settings, personalizer: _, keep, log, _reloader } = self;
         legs::announce(&settings);
         let keeping = keep.map(Keep::start).transpose().unwrap_or_else(|error| {
             tracing::error!(%error, "profiles are not kept on disk: there is no thread for it");
             None
         });
+        let logging = log.and_then(Log::start);
         let drain = Drain {
             until,
             lifecycle,
@@ -212,8 +216,24 @@ impl Sidecar {
         server.run(RunArgs { shutdown_signal: Box::new(drain) });
         // After the last request: what it taught is in the last file.
         keeping.into_iter().for_each(Keeping::end);
+        logging.into_iter().for_each(Logging::end);
         tracing::info!("ended");
     }
+}
+
+/// The read path and the write path; both write down what they see where there is a log.
+fn paths(
+    settings: &Arc<Settings>,
+    (store, rules): (&Arc<Store>, &Arc<RulesTable>),
+    (metrics, clock): (&Arc<Metrics>, &Arc<dyn Clock>),
+    log: Option<&Arc<Spool>>,
+) -> (Arc<Personalizer>, Arc<Observer>) {
+    let parts = || (store.clone(), rules.clone(), metrics.clone(), clock.clone());
+    let (store, rules, metrics, clock) = parts();
+    let personalizer = Personalizer::new(settings.clone(), store, rules, metrics, clock);
+    let (store, rules, metrics, clock) = parts();
+    let observer = Observer::new(settings, store, rules, metrics, clock);
+    (Arc::new(personalizer.with_log(log.cloned())), Arc::new(observer.with_log(log.cloned())))
 }
 
 /// What goes on beside requests, a thread each.

@@ -9,11 +9,13 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod diff;
+mod events;
 mod fit;
 mod operator;
 mod preview;
 mod replay;
 mod serve;
+mod spool;
 mod status;
 mod tap;
 mod test;
@@ -63,6 +65,12 @@ enum Command {
     Replay(replay::Replay),
     /// Learn numbers from recorded logs and propose them; nothing is applied.
     Fit(fit::Fit),
+    /// What shoppers did, as rows: as they come, or from the files of events.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// The event log of a running sidecar: how it stands, and rows that a sink does not take.
+    #[command(subcommand)]
+    Spool(spool::Spool),
     /// Run executable cases: a shopper's past, a search, and what is expected of its list.
     Test(test::Test),
     /// See it work: a small shop, the sidecar in front of it, three stories, one command.
@@ -109,6 +117,8 @@ pub fn run() -> ExitCode {
         Command::Diff(diff) => diff.run(),
         Command::Replay(replay) => replay.run(),
         Command::Fit(fit) => fit.run(),
+        Command::Events(events) => events.run(),
+        Command::Spool(spool) => spool.run(),
         Command::Test(test) => test.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),

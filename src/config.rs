@@ -62,6 +62,8 @@ pub struct Settings {
     pub rules: RulesFile,
     /// What is kept in memory.
     pub store: Store,
+    /// The event log; `None` = none is kept.
+    pub spool: Option<Spool>,
     /// Stopping.
     pub shutdown: Shutdown,
     /// Where the last good rules are kept; created when missing.
@@ -283,6 +285,27 @@ pub struct Store {
     pub posteriors_max: usize,
     /// Who may follow profiles live at a time.
     pub live_listeners_max: usize,
+}
+
+/// The event log.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    /// Rows are written to the disk together at most so often.
+    pub group: Duration,
+    /// Bytes of rows that some sink does not have yet.
+    pub bytes_max: u64,
+    /// Bytes of rows on their way to the disk.
+    pub queue_bytes_max: usize,
+    /// Bytes of one row.
+    pub row_bytes_max: usize,
+    /// A Parquet file is closed after so long.
+    pub batch: Duration,
+    /// Or when it has so many rows.
+    pub batch_rows_max: usize,
+    /// Days for which Parquet files are kept; 0 = for ever.
+    pub keep_days: u64,
+    /// Bytes of all of them; the oldest day goes first. 0 = no limit.
+    pub events_bytes_max: u64,
 }
 
 /// Stopping.

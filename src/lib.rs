@@ -40,13 +40,15 @@ pub mod replay;
 pub mod rank;
 pub mod reload;
 pub mod signals;
+pub mod sink;
 pub mod store;
 
-// floor 3: readers (pure), and connections
+// floor 3: readers (pure), connections, and the event log
 pub mod client;
 pub mod identity;
 pub mod preferences;
 pub mod route;
+pub mod spool;
 pub mod trust;
 
 // floor 2: words of the operator and the merchandiser (pure)

@@ -11,6 +11,7 @@
 
 mod crowd;
 mod events;
+mod recorded;
 mod reports;
 mod standing;
 mod tastes;
@@ -44,10 +45,12 @@ use crate::signals::crowd::Known;
 use crate::signals::dwell::{self, LastView};
 use crate::signals::{Dedupe, Derived, Shopper, ShownList, Source, derive};
 use crate::signals::{contrast, visitor};
+use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::feeds::Change;
 use crate::telemetry::metrics::Metrics;
 use crate::types::clock::{Clock, Timestamp};
+use crate::types::event::Action as Row;
 use crate::types::ids::{ProductKey, Subject, SubjectKey};
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::signal::{Signal, SignalKind};
@@ -71,6 +74,8 @@ pub struct Observer {
     join: Duration,
     /// Clicks reported to our own API.
     tracked: Clicks,
+    /// Where acts are written down, if they are.
+    log: Option<Arc<Spool>>,
 }
 
 /// Clicks by where they were seen, and those that a list explains.
@@ -140,6 +145,7 @@ impl Observer {
             visits,
             doubles: (0..DOUBLES_PARTS).map(|_| doubles()).collect(),
             join,
+            log: None,
         }
     }
 
@@ -160,7 +166,8 @@ impl Observer {
         });
         if let Some(stay) = stay {
             let actor = Actor { shopper, voice: identity.voice };
-            self.absorb(actor, &[stay], Source::Traffic, &self.tracked);
+            let (_, rows) = self.absorb(actor, &[stay], Source::Traffic, &self.tracked);
+            self.offer(shopper, self.named(identity, None), rows);
         }
         self.tell_unbought(shopper, now);
     }
@@ -196,17 +203,18 @@ impl Observer {
         self.store.forget(shopper);
     }
 
-    /// Learns what one shopper did, in order. Says of each act what became of it. Locks are taken
-    /// for all of them together, whatever their number.
+    /// Learns what one shopper did, in order. Says of each act what became of it, and of each that was
+    /// learned the row that tells of it. Locks are taken for all of them together, whatever their number.
     fn absorb(
         &self,
         actor: Actor,
         interactions: &[Interaction],
         source: Source,
         clicks: &Clicks,
-    ) -> Vec<Fate> {
+    ) -> (Vec<Fate>, Vec<Option<Row>>) {
         let rules = self.rules.load();
         let shopper = actor.shopper;
+        let mut rows = Vec::new();
         let visit = self.visit(shopper);
         let fates = self.fates(actor, interactions, source, &visit);
         let news = interactions.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Learned);
@@ -230,10 +238,11 @@ impl Observer {
                 let own;
                 (own, known) = known.split_at(derived.signals.len().min(known.len()));
                 self.teach_others(actor, interaction, derived, own);
+                rows.push(self.row(shopper, (interaction, derived), source, &rules));
             }
             rest = later;
         }
-        fates
+        (fates, rows)
     }
 
     /// Doubles, and what the visit tells itself, set apart.

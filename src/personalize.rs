@@ -24,6 +24,7 @@ mod posteriors;
 pub mod question;
 mod ranked;
 mod recent;
+mod recorded;
 mod search;
 mod searches;
 mod told;
@@ -49,6 +50,7 @@ use crate::rank::QueryView;
 use crate::reload::RulesTable;
 use crate::rules::knowledge::messages::ENGLISH;
 use crate::signals::ShownList;
+use crate::spool::Spool;
 use crate::store::Store;
 use crate::store::feeds::Listening;
 use crate::store::joins::Joins;
@@ -65,6 +67,7 @@ use frozen::Orders;
 use funnel::{Funnel, Seen};
 use posteriors::Posteriors;
 use recent::Recent;
+use recorded::Recorded;
 use told::Audience;
 
 /// Queries whose reading is kept.
@@ -128,6 +131,8 @@ pub struct Reranked {
     pub seen: Seen,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// A list that went out as it came.
@@ -143,6 +148,8 @@ pub struct Looked {
     pub spent_us: u64,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// How a search ended.
@@ -158,6 +165,10 @@ pub struct Ending {
     pub spent_us: u64,
     /// Each list's hits with their reasons, where somebody follows.
     pub explained: Vec<Vec<Explained>>,
+    /// What is written down of it.
+    pub recorded: Option<Box<Recorded>>,
+    /// How long its reply was held back, in µs.
+    pub held_us: Option<u64>,
 }
 
 /// What a route did so far.
@@ -196,6 +207,8 @@ pub struct Personalizer {
     posteriors: Arc<Posteriors>,
     /// What an edit of the rules can be tried on.
     recent: Arc<Recent>,
+    /// Where searches and their orders are written down, if they are.
+    log: Option<Arc<Spool>>,
     /// Differs between starts, so that tags of an earlier life do not match.
     life: u64,
 }
@@ -249,6 +262,7 @@ impl Personalizer {
             orders,
             posteriors,
             recent,
+            log: None,
         }
     }
 
@@ -274,7 +288,8 @@ impl Personalizer {
     }
 
     /// A search has ended: it is counted, and told to whoever follows it.
-    pub fn ended(&self, search: &Search, ending: Ending) {
+    pub fn ended(&self, search: &Search, mut ending: Ending) {
+        self.record(search, &mut ending);
         let known = (search.shopper.is_some(), search.known);
         search.plan.funnel.count(ending.why, known, ending.seen);
         if !self.is_followed(search) {

@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod bytes;
 pub mod clock;
+pub mod event;
 pub mod ids;
 pub mod interaction;
 pub mod keyed;

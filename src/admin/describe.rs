@@ -114,17 +114,17 @@ const FREE: [Trouble; 4] = [
     (500, "fault", "a fault of ours"),
 ];
 
-fn admin(id: &'static str, summary: &'static str) -> Operation {
+pub(super) fn admin(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, "admin", summary)
 }
 
 /// Free on loopback.
-fn free(operation: Operation) -> Operation {
+pub(super) fn free(operation: Operation) -> Operation {
     operation.needs(&["", "operatorToken"]).fails::<Problem>(&FREE, Some("error"))
 }
 
 /// For operators alone, which may fail in other ways too.
-fn closed(operation: Operation, others: &[Trouble]) -> Operation {
+pub(super) fn closed(operation: Operation, others: &[Trouble]) -> Operation {
     let all = [&FREE[..], others].concat();
     operation.needs(&["operatorToken"]).fails::<Problem>(&all, Some("error"))
 }

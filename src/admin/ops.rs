@@ -38,6 +38,9 @@ async fn ready(State(admin): State<Admin>) -> Response {
 async fn metrics(State(admin): State<Admin>) -> Response {
     admin.metrics.in_flight.set(i64::try_from(admin.lifecycle.in_flight()).unwrap_or(i64::MAX));
     admin.personalizer.measure();
+    if let Some(log) = &admin.log {
+        log.measure();
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.text()).into_response()
 }
 

@@ -23,6 +23,7 @@ use crate::config::source::query_pairs;
 use crate::telemetry::limits::Limit;
 use crate::trust::Spoken;
 use crate::types::clock::Timestamp;
+use crate::types::event::column::RawJson;
 use crate::yaml::printable;
 
 /// Bytes of all bodies in our hands.
@@ -79,20 +80,62 @@ impl Call {
     }
 
     /// Reads each event, and learns it or says what would become of it.
+    ///
+    /// # Errors
+    /// As of [`Call::learned`].
     pub(super) async fn heard<'a>(
         &self,
         events: impl Iterator<Item = Result<&'a RawValue, Refusal>>,
         read: impl Fn(&'a RawValue, Timestamp, &Track) -> Result<Read, Refusal>,
-    ) -> Vec<Entry> {
+    ) -> Result<Vec<Entry>, ApiError> {
         let (now, limits) = (self.api.clock.now(), &self.api.limits);
-        let read = |event: Result<_, _>| event.and_then(|raw| read(raw, now, limits));
+        let read =
+            |event: Result<_, _>| event.and_then(|raw| self.noted(raw, || read(raw, now, limits)));
         self.learned(events.map(|event| read(event).unwrap_or_else(Read::Refused)).collect()).await
     }
 
     /// Learns what was read, or says what would become of it.
-    pub(super) async fn learned(&self, events: Vec<Read>) -> Vec<Entry> {
+    ///
+    /// # Errors
+    /// 503 where the event log takes nothing.
+    pub(super) async fn learned(&self, events: Vec<Read>) -> Result<Vec<Entry>, ApiError> {
         let asker = Asker { headers: &self.headers, spoken: &self.spoken };
-        intake::take(&self.api, &asker, events, self.debug).await
+        let taken = intake::take(&self.api, &asker, events, self.debug).await;
+        taken.map_err(|refused| ApiError {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            code: "not_kept_now",
+            message: format!("{refused}; try again"),
+        })
+    }
+
+    /// One event with what it looked like, where that is written down.
+    ///
+    /// # Errors
+    /// Those of `read`, and that it is too large to be written down.
+    pub(super) fn noted(
+        &self,
+        raw: &RawValue,
+        read: impl FnOnce() -> Result<Read, Refusal>,
+    ) -> Result<Read, Refusal> {
+        self.fits(raw)?;
+        let mut event = read()?;
+        if let (Read::Item(item), Some(_)) = (&mut event, &self.api.log) {
+            item.raw = Some(RawJson(raw.get().into()));
+        }
+        Ok(event)
+    }
+
+    /// An event is written down as it was sent, and a row has a limit.
+    fn fits(&self, raw: &RawValue) -> Result<(), Refusal> {
+        let Some(log) = &self.api.log else { return Ok(()) };
+        let (bytes, max) = (raw.get().len(), log.settings().row_bytes_max / 2);
+        if bytes <= max {
+            return Ok(());
+        }
+        let said = format!(
+            "the event has {bytes} bytes; expected at most {max}, half of spool.row_bytes_max"
+        );
+        Err(Refusal { code: "event_too_large", ..Refusal::malformed(said) })
     }
 }
 

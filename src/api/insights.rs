@@ -191,7 +191,7 @@ async fn taken(call: Result<Call, ApiError>) -> Result<Response, ApiError> {
         ApiError::bad_request("malformed_event", why)
     })?;
     let found = call.apart(|_, items_max| array(envelope.events.get(), items_max))?;
-    let entries = call.heard(found.into_iter().map(Ok), read).await;
+    let entries = call.heard(found.into_iter().map(Ok), read).await?;
     if call.debug {
         let answer = Answer { status: 200, message: "debug", results: Some(entries) };
         return Ok(Json(answer).into_response());
@@ -253,7 +253,13 @@ fn read(raw: &RawValue, now: Timestamp, limits: &Track) -> Result<Read, Refusal>
     }
     let named = session.as_ref().filter(|token| !token.as_str().starts_with("anonymous-"));
     let user = user.or_else(|| named.and_then(|token| UserId::parse(token.as_str())));
-    Ok(Read::Item(Item { user, session, acts, position: field::from_one(position, "positions")? }))
+    Ok(Read::Item(Item {
+        user,
+        session,
+        acts,
+        position: field::from_one(position, "positions")?,
+        raw: None,
+    }))
 }
 
 /// The act, by the table; `None` where it is none with a single product.

@@ -12,7 +12,10 @@ use super::Api;
 use super::refusal::{ONLY_CLAIMED, Refusal};
 use crate::identity::Identity;
 use crate::observe::{Act, Fate, Outcome, Rehearsal, Report};
+use crate::spool::Refused;
 use crate::trust::Spoken;
+use crate::types::event::Row;
+use crate::types::event::column::RawJson;
 use crate::types::ids::{SessionId, UserId};
 use crate::types::interaction::Interaction;
 use crate::types::voice::Voice as HowFar;
@@ -29,6 +32,8 @@ pub(super) struct Item {
     pub(super) acts: Vec<Interaction>,
     /// Where the product stood, 0-based, as the sender saw it.
     pub(super) position: Option<u32>,
+    /// The event as it was sent, for the event log.
+    pub(super) raw: Option<RawJson>,
 }
 
 /// One event as a dialect has read it.
@@ -135,13 +140,20 @@ impl Entry {
     }
 }
 
-/// Learns events; with `debug` only says what would become of them.
+/// Learns events; with `debug` only says what would become of them. Where there is an event log, they
+/// are on its disk when this returns.
+///
+/// # Errors
+/// The event log takes nothing: then nothing was learned, or what was is written when it can be.
 pub(super) async fn take(
     api: &Api,
     asker: &Asker<'_>,
     events: Vec<Read>,
     debug: bool,
-) -> Vec<Entry> {
+) -> Result<Vec<Entry>, Refused> {
+    let log = api.log.as_ref().filter(|_| !debug);
+    log.map_or(Ok(()), |log| log.ready())?;
+    let mut rows = Vec::new();
     let mut entries = Vec::with_capacity(events.len());
     let mut events = events.into_iter();
     let proven = asker.spoken.names_somebody() || api.border.is_api_client(asker.headers);
@@ -150,14 +162,26 @@ pub(super) async fn take(
     loop {
         let some: Vec<Read> = events.by_ref().take(AT_A_TIME).collect();
         if some.is_empty() {
-            return entries;
+            break;
         }
-        take_some(&mut voice, some, debug, &mut entries);
+        rows.extend(take_some(&mut voice, some, debug, &mut entries));
         tokio::task::yield_now().await;
     }
+    // Also without a row: what is told twice was told before, and that is to be on the disk.
+    if let Some(log) = log.filter(|_| entries.iter().any(Entry::is_accepted)) {
+        log.accept(rows).await?;
+    }
+    Ok(entries)
 }
 
-fn take_some(voice: &mut Voice<'_>, events: Vec<Read>, debug: bool, entries: &mut Vec<Entry>) {
+/// Takes some of the events; gives the rows that tell of them.
+fn take_some(
+    voice: &mut Voice<'_>,
+    events: Vec<Read>,
+    debug: bool,
+    entries: &mut Vec<Entry>,
+) -> Vec<Row> {
+    let mut raws = Vec::new();
     let (first, mut reports, mut reported) = (entries.len(), Vec::new(), Vec::new());
     let (mut refused, mut ignored) = (0, 0);
     for (number, event) in events.into_iter().enumerate() {
@@ -172,6 +196,7 @@ fn take_some(voice: &mut Voice<'_>, events: Vec<Read>, debug: bool, entries: &mu
                 Err(refusal) => Entry::refused(number, refusal),
                 Ok(identity) => {
                     reported.push((number, item.position));
+                    raws.push(item.raw);
                     reports.push(Report { identity, interactions: item.acts });
                     Entry::of(number, "learned")
                 }
@@ -187,14 +212,17 @@ fn take_some(voice: &mut Voice<'_>, events: Vec<Read>, debug: bool, entries: &mu
                 rehearsed(entry, rehearsal, position);
             }
         }
-        return;
+        return Vec::new();
     }
     observer.unused(refused, ignored);
-    for ((number, _), outcome) in reported.into_iter().zip(observer.reports(reports)) {
+    let (outcomes, rows) = observer.recorded(reports);
+    for ((number, _), outcome) in reported.into_iter().zip(outcomes) {
         if let Some(entry) = entries.get_mut(number) {
             settle(entry, &outcome);
         }
     }
+    let raw = |number: usize| raws.get(number).cloned().flatten();
+    rows.into_iter().map(|(number, row)| row.as_sent(raw(number))).collect()
 }
 
 fn settle(entry: &mut Entry, outcome: &Outcome) {

@@ -7,7 +7,8 @@
 //! One such object, an array of them, or one a line (NDJSON). Also read: `session_id`, `event_id`,
 //! `quantity`, `timestamp`. A `time_on_page` beside another type counts as time on the product too;
 //! `position` is 0-based. The answer is 202 once the events are in the profiles: they are in the
-//! next ranking. `?debug=1` answers what would be learned, and learns nothing.
+//! next ranking; and on the disk, where there is an event log (503 where that takes nothing).
+//! `?debug=1` answers what would be learned, and learns nothing.
 
 pub(super) mod event;
 
@@ -98,7 +99,8 @@ pub(super) fn described() -> Operation {
     .kind::<Lines<'_>>("application/x-ndjson", Vec::new());
     let operation = Operation::new("track", "events", "What shoppers did")
         .about(
-            "The answer comes when it is in the profiles: the next ranking sees it. Of several events \
+            "The answer comes when it is in the profiles, so that the next ranking sees it, and in the \
+             event log on the disk, where there is one. Of several events \
              each has its own outcome, and none costs another its place; one alone that is refused is \
              a 400 with its reason.",
         )
@@ -116,7 +118,7 @@ pub(super) async fn track(call: Call) -> Result<Response, ApiError> {
     let debug = call.debug;
     let found = call.apart(|body, items_max| items(body, &call.headers, items_max))?;
     let alone = matches!(found, Items::One(_)) && !debug;
-    let mut results = call.heard(found.each(), event::read).await;
+    let mut results = call.heard(found.each(), event::read).await?;
     if alone {
         let Some(entry) = results.pop() else { return Err(ApiError::no_answer()) };
         let learned = entry.learned();

@@ -32,6 +32,7 @@ const TABLE: &[Trouble] = &[
     (400, "bad_value", "a facet's value that cannot be one"),
     (400, "bad_view", "none of the views"),
     (400, "body_broken", "the body broke off"),
+    (400, "event_too_large", "an event of more than half of `spool.row_bytes_max`"),
     (400, "malformed_choice", "no action, or something beside it"),
     (400, "malformed_consent", "no choice, or one that contradicts itself"),
     (400, "malformed_event", "no JSON, or not in this form"),
@@ -66,6 +67,11 @@ const TABLE: &[Trouble] = &[
     (502, "shop_reply_unread", "the shop's reply has no list to rank"),
     (502, "shop_timed_out", "the shop did not answer in time"),
     (502, "shop_unreachable", "the shop accepts no connection"),
+    (
+        503,
+        "not_kept_now",
+        "the event log takes nothing at this moment; what was sent may be sent again",
+    ),
     (503, "too_many_bodies", "bodies take `limits.track_held_bytes_max` already"),
     (
         507,
@@ -79,7 +85,7 @@ const TABLE: &[Trouble] = &[
 const ANYWHERE: [&str; 2] = ["too_slow", "fault"];
 
 /// What reading events as a whole may end in.
-pub(super) const UNREAD: [&str; 7] = [
+pub(super) const UNREAD: [&str; 8] = [
     "malformed_event",
     "bad_debug",
     "body_broken",
@@ -87,13 +93,15 @@ pub(super) const UNREAD: [&str; 7] = [
     "too_many_events",
     "coded_body",
     "too_many_bodies",
+    "not_kept_now",
 ];
 
 /// What reading any other body may end in, beside what is malformed.
 pub(super) const UNSENT: [&str; 4] = ["body_broken", "body_too_large", "coded_body", "not_json"];
 
 /// Why one event may be refused.
-pub(super) const REFUSED: [&str; 12] = [
+pub(super) const REFUSED: [&str; 13] = [
+    "event_too_large",
     "unknown_type",
     "bad_product_id",
     "bad_user_id",

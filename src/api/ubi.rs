@@ -102,7 +102,7 @@ async fn one(call: Result<Call, ApiError>, id: Option<String>, verb: Verb) -> Re
             ApiError::bad_request("malformed_event", format!("the body: {error}"))
         })?;
         let write = Write::event(Ok(doc), id, verb);
-        let (mut shown, entries) = learned(&call, vec![write]).await;
+        let (mut shown, entries) = learned(&call, vec![write]).await?;
         if call.debug {
             return Ok(Json(Rehearsal { results: entries }).into_response());
         }
@@ -118,7 +118,7 @@ async fn one(call: Result<Call, ApiError>, id: Option<String>, verb: Verb) -> Re
 async fn bulk_answer(call: &Call, writes: Vec<Write<'_>>) -> Result<Response, ApiError> {
     let started_us = call.api.clock.monotonic_us();
     let verbs: Vec<&str> = writes.iter().map(|write| write.verb.name()).collect();
-    let (shown, entries) = learned(call, writes).await;
+    let (shown, entries) = learned(call, writes).await?;
     if call.debug {
         return Ok(Json(Rehearsal { results: entries }).into_response());
     }
@@ -129,7 +129,10 @@ async fn bulk_answer(call: &Call, writes: Vec<Write<'_>>) -> Result<Response, Ap
 }
 
 /// Learns what is to be written, and says of each what OpenSearch would.
-async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Item)>, Vec<Entry>) {
+async fn learned(
+    call: &Call,
+    writes: Vec<Write<'_>>,
+) -> Result<(Vec<(StatusCode, Item)>, Vec<Entry>), ApiError> {
     let now = call.api.clock.now();
     let mut named = Vec::with_capacity(writes.len());
     let mut events = Vec::with_capacity(writes.len());
@@ -137,7 +140,8 @@ async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Item)
         let event = match &write.doc {
             Err(refusal) => Read::Refused(refusal.clone()),
             Ok(_) if write.index == QUERIES => Read::Ignored("a_query"),
-            Ok(doc) => event::read(doc, write.id.as_deref(), now, &call.api.limits)
+            Ok(doc) => call
+                .noted(doc, || event::read(doc, write.id.as_deref(), now, &call.api.limits))
                 .unwrap_or_else(Read::Refused),
         };
         let had_id = write.id.is_some();
@@ -148,12 +152,12 @@ async fn learned(call: &Call, writes: Vec<Write<'_>>) -> (Vec<(StatusCode, Item)
         named.push((write.index, write.id.clone().unwrap_or_else(made_up), had_id, write.verb));
         events.push(event);
     }
-    let entries = call.learned(events).await;
+    let entries = call.learned(events).await?;
     let shown = named.into_iter().zip(&entries).map(|((index, id, had_id, verb), entry)| {
         let again = had_id && entry.status == "double";
         shown(Target { index, id }, again.then_some(verb), entry)
     });
-    (shown.collect(), entries)
+    Ok((shown.collect(), entries))
 }
 
 struct Target {

@@ -9,13 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::raw::{
-    RawCookie, RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawTrust, RawUpstream,
+    RawCookie, RawIdentity, RawJoin, RawLimits, RawListen, RawSettings, RawSpool, RawTrust,
+    RawUpstream,
 };
 use super::words::{peer, socket_address};
 use super::{
     ClientTls, Consent, Cookie, Faults, Health, Identity, Join, LegName, Limits, Listen,
-    ListenAddress, OwnPaths, Preview, RulesFile, ServerTls, Settings, Shutdown, Source, Store,
-    Token, Track, Trust, Upstream, UpstreamAddress, build_route, build_weaviate,
+    ListenAddress, OwnPaths, Preview, RulesFile, ServerTls, Settings, Shutdown, Source, Spool,
+    Store, Token, Track, Trust, Upstream, UpstreamAddress, build_route, build_weaviate,
 };
 use crate::yaml::{Check, Fault, Node, Path, Problems};
 
@@ -69,6 +70,7 @@ pub(super) fn settings(
             posteriors_max: size(raw.store.posteriors_max),
             live_listeners_max: raw.store.live_listeners_max,
         },
+        spool: raw.spool.enabled.then(|| spool(&raw.spool)),
         shutdown: Shutdown {
             lame_duck: Duration::from_millis(raw.shutdown.lame_duck_ms),
             drain: Duration::from_millis(raw.shutdown.drain_ms),
@@ -81,6 +83,19 @@ pub(super) fn settings(
     };
     ports(&settings, &mut check);
     settings
+}
+
+fn spool(raw: &RawSpool) -> Spool {
+    Spool {
+        group: Duration::from_millis(raw.group_ms),
+        bytes_max: raw.bytes_max,
+        queue_bytes_max: size(raw.queue_bytes_max),
+        row_bytes_max: size(raw.row_bytes_max),
+        batch: Duration::from_secs(raw.batch_seconds),
+        batch_rows_max: size(raw.batch_rows_max),
+        keep_days: raw.keep_days,
+        events_bytes_max: raw.events_bytes_max,
+    }
 }
 
 /// Paths in a settings file start from its directory.

@@ -38,6 +38,8 @@ section! {
         rules: RawRulesFile = RawRulesFile::default(),
         /// What is kept in memory.
         store: RawStore = RawStore::default(),
+        /// The event log.
+        spool: RawSpool = RawSpool::default(),
         /// Stopping.
         shutdown: RawShutdown = RawShutdown::default(),
         /// Where state is kept (the last good rules); created when missing.
@@ -445,6 +447,38 @@ section! {
         /// Who may follow profiles live at a time.
         #[schemars(range(min = 0, max = 100_000))]
         live_listeners_max: usize = 256,
+    }
+}
+
+section! {
+    /// The event log.
+    RawSpool {
+        /// False: nothing is kept of events and decisions.
+        enabled: bool = true,
+        /// Milliseconds between two writes to the disk; rows of that time are one write.
+        #[schemars(range(min = 1, max = 1_000))]
+        group_ms: u64 = 10,
+        /// Bytes of rows that some sink does not have yet.
+        #[schemars(range(min = 1_048_576, max = 1_099_511_627_776_u64))]
+        bytes_max: u64 = 1_073_741_824,
+        /// Bytes of rows in memory, on their way to the disk.
+        #[schemars(range(min = 65_536, max = 1_073_741_824))]
+        queue_bytes_max: u64 = 16_777_216,
+        /// Bytes of one row.
+        #[schemars(range(min = 4_096, max = 1_048_576))]
+        row_bytes_max: u64 = 131_072,
+        /// Seconds after which a Parquet file is closed.
+        #[schemars(range(min = 1, max = 86_400))]
+        batch_seconds: u64 = 60,
+        /// Rows with which it is closed earlier.
+        #[schemars(range(min = 1, max = 1_000_000))]
+        batch_rows_max: u64 = 10_000,
+        /// Days for which Parquet files are kept; 0 = for ever.
+        #[schemars(range(min = 0, max = 36_500))]
+        keep_days: u64 = 400,
+        /// Bytes of all Parquet files; 0 = no limit.
+        #[schemars(range(min = 0, max = 1_125_899_906_842_624_u64))]
+        events_bytes_max: u64 = 10_737_418_240,
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::crowd::Actor;
+use super::recorded::Named;
 use super::{Clicks, Observer};
 use crate::config::source::{Ask, first};
 use crate::config::{EventRoute, Source as Place};
@@ -51,6 +52,8 @@ pub struct Event {
     actor: Actor,
     /// What is to be learned; `None`: the shopper is to be forgotten.
     lesson: Option<(Arc<EventPlan>, Vec<Interaction>)>,
+    /// How rows name the shopper and the route; `None`: none are written.
+    names: Option<Named>,
 }
 
 impl EventPlan {
@@ -144,7 +147,8 @@ impl Observer {
             return None;
         }
         let actor = Actor { shopper: subject.key(), voice: identity.voice };
-        Some(Event { actor, lesson: Some((plan, interactions)) })
+        let names = self.named(identity, Some(&matched.route.name));
+        Some(Event { actor, lesson: Some((plan, interactions)), names })
     }
 
     /// Whom the request makes the shop forget.
@@ -158,12 +162,13 @@ impl Observer {
                 },
             );
         let subject = user.map(Subject::User).or_else(|| identity.subject())?;
-        Some(Event { actor: Actor { shopper: subject.key(), voice: identity.voice }, lesson: None })
+        let actor = Actor { shopper: subject.key(), voice: identity.voice };
+        Some(Event { actor, lesson: None, names: None })
     }
 
     /// Learns what the shop has taken, or forgets whom it has forgotten; `page` is the reply's body, if it was kept.
     pub fn learn(&self, event: Event, page: Option<&[u8]>) {
-        let Event { actor, lesson } = event;
+        let Event { actor, lesson, names } = event;
         let Some((plan, mut interactions)) = lesson else { return self.forget(actor.shopper) };
         if let (Some(described), Some(page), Some(interaction)) =
             (&plan.page, page, interactions.first_mut())
@@ -171,7 +176,8 @@ impl Observer {
             self.describe_page(described, page, &mut interaction.product);
         }
         self.by_cart(&plan, actor, &mut interactions);
-        self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
+        let (_, rows) = self.absorb(actor, &interactions, Source::Traffic, &plan.clicks);
+        self.offer(actor.shopper, names, rows);
     }
 
     fn read(&self, plan: &EventPlan, kind: InteractionKind, ask: &Ask<'_>) -> Option<Interaction> {

@@ -11,12 +11,13 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 
 use super::crowd::Actor;
-use super::{Observer, Visit, weight_of};
+use super::{Observer, Visit, recorded, weight_of};
 use crate::identity::Identity;
 use crate::preferences::learn;
 use crate::rules::Rules;
 use crate::signals::{Dedupe, Joined, Shopper, Source, contrast, derive};
 use crate::store::consent::Standing;
+use crate::types::event;
 use crate::types::ids::SubjectKey;
 use crate::types::interaction::{Interaction, InteractionKind};
 use crate::types::product::{Axis, FacetKey, ProductFacts};
@@ -148,6 +149,19 @@ impl Outcome {
 impl Observer {
     /// Learns reports; says of each what became of it, in order.
     pub fn reports(&self, reports: Vec<Report>) -> Vec<Outcome> {
+        let (outcomes, rows) = self.recorded(reports);
+        if let Some(log) = &self.log {
+            rows.into_iter().for_each(|(_, row)| log.offer(row));
+        }
+        outcomes
+    }
+
+    /// The same, and the rows that tell of what was learned, each with the number of its report: for
+    /// whoever waits until they are on the disk.
+    pub fn recorded(&self, reports: Vec<Report>) -> (Vec<Outcome>, Vec<(usize, event::Row)>) {
+        let names: Vec<_> =
+            reports.iter().map(|report| self.named(&report.identity, None)).collect();
+        let mut recorded = Vec::new();
         for report in reports.iter().filter(|report| !report.identity.opted_out) {
             self.log_in(&report.identity);
         }
@@ -162,14 +176,19 @@ impl Observer {
         }
         for (shopper, Group { numbers, interactions, voice }) in groups {
             let actor = Actor { shopper, voice };
-            let fates = self.absorb(actor, &interactions, Source::Track, &self.tracked);
+            let (fates, rows) = self.absorb(actor, &interactions, Source::Track, &self.tracked);
+            let mut rows = rows.into_iter();
             for (number, fate) in numbers.into_iter().zip(fates) {
+                let row = if fate == Fate::Learned { rows.next().flatten() } else { None };
+                let named = names.get(number).and_then(Option::as_ref);
+                let row = row.zip(named).map(|(row, (names, _))| recorded::named(row, names));
+                recorded.extend(row.map(|row| (number, recorded::about(shopper, row))));
                 if let Some((_, Outcome::Heard(all))) = outcomes.get_mut(number) {
                     all.push(fate);
                 }
             }
         }
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        (outcomes.into_iter().map(|(_, outcome)| outcome).collect(), recorded)
     }
 
     /// Counts events that cannot be used, and those that say nothing of a product.

@@ -187,6 +187,7 @@ impl Personalizer {
             ShownList::new(self.clock.now(), search.id, false, keys)
         });
         Reranked {
+            recorded: None,
             body: None,
             unmoved: FailOpen::OtherLeg,
             moved: 0,

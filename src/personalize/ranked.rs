@@ -214,6 +214,7 @@ impl Personalizer {
             shown: lists.iter().map(|one| one.shown(self, search, false)).collect(),
             unmoved: unmoved(&lists),
             seen: seen(lists.iter().flat_map(|one| &one.facts)),
+            recorded: self.recorded(search, &lists, &rules),
             explained: explained(&mut lists),
             body: out,
             moved,
@@ -248,10 +249,14 @@ impl Personalizer {
             looked.spent_us = budget.spent_us();
             looked.moved = lists.iter().map(|one| one.ranking.moved()).sum();
             looked.explained = explained(&mut lists);
+            looked.recorded = self.recorded(search, &lists, &rules);
             self.metrics.rank_seconds.observe(looked.spent_us as f64 / 1e6);
             if looked.moved > 0 {
                 self.metrics.shadowed.with_label_values(&[search.route()]).inc();
             }
+        }
+        if looked.recorded.is_none() {
+            looked.recorded = self.recorded_natural(search, &reply.lists, &natural, &rules);
         }
         let read = reply.lists.iter().zip(&natural);
         read.for_each(|(list, facts)| self.keep_search(search, list, facts));

@@ -215,7 +215,11 @@ fn is_decided_by_rules(search: &Search) -> bool {
 }
 
 /// Does what was searched for, or most of what was found, tell of religion, health or intimacy?
-fn is_sensitive(query: &str, facts: &[Arc<ProductFacts>], knowledge: &Knowledge) -> bool {
+pub(super) fn is_sensitive(
+    query: &str,
+    facts: &[Arc<ProductFacts>],
+    knowledge: &Knowledge,
+) -> bool {
     let telling = facts.iter().filter(|facts| facts.sensitive).count();
     let text = normalise(query);
     let attributes = || knowledge.query_attributes(&text).into_iter().map(normalise);

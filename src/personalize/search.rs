@@ -21,6 +21,7 @@ use crate::config::{Mode, RouteKind, Wire};
 use crate::identity::Identity;
 use crate::route::Matched;
 use crate::rules::{PriorAppliesTo, Rules};
+use crate::types::event::Names;
 use crate::types::ids::{QueryId, Subject, SubjectKey, UserId};
 
 /// What will be done with a search's reply.
@@ -78,6 +79,8 @@ pub struct Search {
     pub(super) said: bool,
     /// Somebody looks at the reply.
     pub(super) heard: bool,
+    /// How rows of the event log name the shopper; `None`: none are written.
+    pub(super) names: Option<Arc<Names>>,
     explained: bool,
     pub(super) mode: Mode,
     pub(super) id: QueryId,
@@ -179,6 +182,7 @@ impl Search {
             known: true,
             said: true,
             heard: true,
+            names: None,
             explained: false,
             mode: plan.route.mode,
             id,
@@ -237,6 +241,7 @@ impl Personalizer {
             known: false,
             said: false,
             heard: identity.voice.silent.is_none(),
+            names: self.named(identity),
             explained: asked.explain,
             mode,
             id: QueryId(xxh3_64_with_seed(&number.to_le_bytes(), self.life)),

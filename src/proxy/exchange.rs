@@ -172,6 +172,7 @@ impl Pipeline {
         let held = hold(body, limits.reply_bytes_max, Duration::from_millis(limits.hold_ms)).await;
         let held_us = self.clock.monotonic_us().saturating_sub(started_us);
         self.metrics.hold_seconds.observe(held_us as f64 / 1e6);
+        ending.held_us = Some(held_us);
         let (bytes, trailers) = match held {
             Held::Whole(bytes, trailers) => (bytes, trailers),
             held @ Held::TooLarge(..) => return Err((FailOpen::TooLarge, held.untouched(place))),
@@ -218,6 +219,7 @@ impl Pipeline {
         ending.spent_us = reranked.spent_us;
         ending.moved = reranked.moved;
         ending.explained = std::mem::take(&mut reranked.explained);
+        ending.recorded = reranked.recorded.take();
         let body = reranked.body.take().ok_or(reranked.unmoved)?;
         let moved = packing.packed(body)?;
         Ok((reranked, moved))
@@ -249,9 +251,10 @@ impl Pipeline {
             let ending = match looked {
                 Err(unreadable) => unread(unreadable),
                 Ok(looked) => {
-                    let Looked { shown, seen, moved, spent_us, explained } = looked;
+                    let Looked { shown, seen, moved, spent_us, explained, recorded } = looked;
                     observer.shown(search.pupil(), shown);
-                    Ending { why: Some(why), seen: Some(seen), moved, spent_us, explained }
+                    let (why, seen) = (Some(why), Some(seen));
+                    Ending { why, seen, moved, spent_us, explained, recorded, held_us: None }
                 }
             };
             personalizer.ended(&search, ending);

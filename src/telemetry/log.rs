@@ -7,11 +7,13 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+/// Ours in full, of libraries what is wrong.
+const DEFAULT: &str = "info,pingora_core=warn,pingora_load_balancing=warn,fjall=warn,lsm_tree=warn";
+
 /// Starts logging to stderr. A second call changes nothing.
 pub fn start(filter: Option<&str>) {
-    let filter =
-        EnvFilter::try_new(filter.unwrap_or("info,pingora_core=warn,pingora_load_balancing=warn"))
-            .unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter.unwrap_or(DEFAULT));
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let outcome = if std::io::stderr().is_terminal() {
         builder.compact().try_init()

@@ -104,6 +104,24 @@ pub struct Metrics {
     pub snapshots: IntCounterVec,
     /// When the last one was written.
     pub snapshot_timestamp_seconds: IntGauge,
+    /// Rows of traffic that were offered to the event log.
+    pub spool_offered: IntCounter,
+    /// Rows of the event log that are on the disk.
+    pub spool_accepted: IntCounter,
+    /// Rows that are not, or no longer, by reason.
+    pub spool_dropped: IntCounterVec,
+    /// Bytes of rows that some sink does not have yet.
+    pub spool_bytes: IntGauge,
+    /// How long the oldest of them has waited.
+    pub spool_oldest_unsent_seconds: IntGauge,
+    /// Time of one write to the disk.
+    pub spool_commit_seconds: Histogram,
+    /// Rows that a sink has taken.
+    pub sink_rows: IntCounterVec,
+    /// Rows that a sink does not take.
+    pub sink_dead: IntCounterVec,
+    /// Batches that a sink could not take now.
+    pub sink_failures: IntCounterVec,
 }
 
 /// Name, help and labels of each metric, in the order of [`Metrics`].
@@ -180,6 +198,15 @@ pub const NAMES: &[(&str, &str, &[&str])] = &[
     ),
     ("leafrank_snapshots_total", "Snapshots of the profiles on disk, by outcome.", &["outcome"]),
     ("leafrank_snapshot_timestamp_seconds", "When the last one was written; 0 = not yet.", &[]),
+    ("leafrank_spool_offered_total", "Rows of traffic offered to the event log.", &[]),
+    ("leafrank_spool_accepted_total", "Rows of the event log that came onto the disk.", &[]),
+    ("leafrank_spool_dropped_total", "Rows that the event log did not keep.", &["reason"]),
+    ("leafrank_spool_bytes", "Bytes of rows that some sink does not have yet.", &[]),
+    ("leafrank_spool_oldest_unsent_seconds", "How long the oldest of them has waited.", &[]),
+    ("leafrank_spool_commit_seconds", "One write of rows to the disk.", &[]),
+    ("leafrank_sink_rows_total", "Rows that a sink has taken.", &["sink"]),
+    ("leafrank_sink_dead_total", "Rows that a sink does not take.", &["sink"]),
+    ("leafrank_sink_failures_total", "Batches that a sink could not take at that time.", &["sink"]),
 ];
 
 /// Bounds of the time histograms, from 5 µs to 1 s.
@@ -286,6 +313,15 @@ impl Metrics {
             profiles_reweighed: b.counter()?,
             snapshots: b.counters()?,
             snapshot_timestamp_seconds: b.gauge()?,
+            spool_offered: b.counter()?,
+            spool_accepted: b.counter()?,
+            spool_dropped: b.counters()?,
+            spool_bytes: b.gauge()?,
+            spool_oldest_unsent_seconds: b.gauge()?,
+            spool_commit_seconds: b.histogram()?,
+            sink_rows: b.counters()?,
+            sink_dead: b.counters()?,
+            sink_failures: b.counters()?,
             registry: b.registry,
         })
     }

@@ -51,6 +51,8 @@ mod session;
 mod signals;
 mod smoke;
 mod soak;
+mod spool;
+mod spool_kill;
 mod streaming;
 mod taste;
 mod taste_full;

@@ -116,6 +116,7 @@ pub(in super::super) fn read(
         session: field::session(event.session_id, "session_id")?,
         acts,
         position: field::from_zero(context.position, "context.position")?,
+        raw: None,
     }))
 }
 

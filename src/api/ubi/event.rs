@@ -166,5 +166,6 @@ pub(super) fn read(
         session: session.or(client),
         acts: vec![act],
         position: field::from_one(ordinal, "event_attributes.position.ordinal")?,
+        raw: None,
     }))
 }
