@@ -32,6 +32,7 @@ const HITS_MAX: usize = 300;
 pub struct Recorded {
     at: Timestamp,
     rules: Arc<str>,
+    model: Option<Arc<str>>,
     lists: Vec<RecordedList>,
 }
 
@@ -111,7 +112,8 @@ impl Personalizer {
     }
 
     fn taken_down(&self, lists: Vec<RecordedList>, rules: &Rules) -> Box<Recorded> {
-        Box::new(Recorded { at: self.clock.now(), rules: rules.version.clone(), lists })
+        let (model, rules) = (rules.model_version.clone(), rules.version.clone());
+        Box::new(Recorded { at: self.clock.now(), rules, model, lists })
     }
 
     fn may_record(
@@ -129,7 +131,7 @@ impl Personalizer {
     pub(super) fn record(&self, search: &Search, ending: &mut Ending) {
         let (Some(log), Some(recorded)) = (&self.log, ending.recorded.take()) else { return };
         let (Some(names), Some(subject)) = (&search.names, search.pupil()) else { return };
-        let Recorded { at, rules, lists } = *recorded;
+        let Recorded { at, rules, model, lists } = *recorded;
         let went_out = Went { search, names, outcome: outcome(ending.why), at, log };
         for list in lists {
             // Where a page was to be cut from a window and was not, what was seen instead is not known.
@@ -138,7 +140,7 @@ impl Personalizer {
                 log.offer(Row { subject, body: Body::Action(Box::new(row)) });
             }
             if list.is_ranked {
-                let row = went_out.decided(list, &rules, ending);
+                let row = went_out.decided(list, (&rules, model.as_deref()), ending);
                 log.offer(Row { subject, body: Body::Decision(Box::new(row)) });
             }
         }
@@ -185,7 +187,12 @@ impl Went<'_> {
         }
     }
 
-    fn decided(&self, list: RecordedList, rules: &str, ending: &Ending) -> Decision {
+    fn decided(
+        &self,
+        list: RecordedList,
+        (rules, model): (&str, Option<&str>),
+        ending: &Ending,
+    ) -> Decision {
         let us = |us: u64| i64::try_from(us).unwrap_or(i64::MAX);
         let moved = list.hits.iter().filter(|hit| hit.placed != Some(hit.base)).count();
         let Names { user_id, session_id } = self.names.clone();
@@ -200,7 +207,7 @@ impl Went<'_> {
             outcome: self.outcome.to_owned(),
             arm: None,
             rules_version: rules.to_owned(),
-            model_version: None,
+            model_version: model.map(str::to_owned),
             search_query: Some(list.query),
             candidates: Candidates(list.hits),
             hits_moved: i64::try_from(moved).unwrap_or(i64::MAX),

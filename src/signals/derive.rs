@@ -50,9 +50,8 @@ pub struct Joined {
 /// What the hits of one list count at most that were passed over, of one click in it.
 const PASSED_OVER_MAX: f32 = 0.5;
 
-/// A hit that was passed over when its list has said all that it may is noted with this much: what it
-/// was passed over for counts by it, how much hardly.
-const NOTED: f32 = 0.01;
+/// Less of a signal is rounding.
+const TIMES_MIN: f32 = 1.0e-3;
 
 /// On what of its product a signal counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,7 +276,10 @@ impl Act<'_> {
             return;
         }
         let left = click / passed - list.passed_times();
-        let times = (left / marks.count_ones() as f32).clamp(NOTED, 1.0);
+        let times = (left / marks.count_ones() as f32).min(1.0);
+        if times < TIMES_MIN {
+            return;
+        }
         let at = self.interaction.at;
         list.mark_passed(marks, PassedOver { at, times, instead });
         self.derived.instead = instead;

@@ -247,6 +247,20 @@ fn what_was_passed_over_weighs_at_most_half_a_click_a_list() {
 }
 
 #[test]
+fn in_a_list_without_an_order_all_that_was_not_clicked_was_passed_over() {
+    let passed = |unordered: bool, natural: bool| {
+        let keys = MANY.iter().map(|id| ProductKey::of(id));
+        let list = ShownList::new(Timestamp::from_seconds(100), QueryId(1), natural, keys);
+        let mut visit = Visit::new(&[]);
+        visit.recent.push(list.unordered(unordered));
+        let click = visit.act(InteractionKind::Click, "c", 110);
+        click.signals.iter().filter(|s| s.kind == Kind::DisplayedButScrolled).count()
+    };
+    assert_eq!((passed(false, true), passed(true, true)), (2, 7));
+    assert_eq!(passed(true, false), 2, "what we ranked has our order");
+}
+
+#[test]
 fn without_a_weight_for_clicks_nothing_is_passed_over() {
     let mut visit = Visit::new(&[(100, MANY)]);
     visit.rules.signal_weights[Kind::ClickProduct.index()] = 0.0;
