@@ -123,7 +123,7 @@ pub(super) fn numbers(tree: &Node, only: &[String]) -> Result<Vec<Number>, Unkno
     });
     let mut chosen: Vec<Number> = chosen.collect();
     let place = |path: &&str| chosen.iter().position(|number| number.path == **path);
-    let members: Option<Vec<usize>> = TASTE.iter().map(|path| place(path)).collect();
+    let members: Option<Vec<usize>> = TASTE.iter().map(place).collect();
     if let Some(members) = members {
         chosen.push(Number {
             path: "half_life of all axes, times".to_owned(),

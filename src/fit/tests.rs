@@ -244,7 +244,7 @@ fn lists_that_went_out_in_our_order_are_not_fitted_on() {
             r#"{{"t":{},"k":"search","user":"u{}","query":"q","list":["a","b"],"truth":["a"],"ranked":{}}}"#,
             1_700_000_000 + number,
             number % 30,
-            number % 3 != 0
+            !number.is_multiple_of(3)
         )
     };
     (0..450).for_each(|number| few.line(&ours(number)).unwrap());

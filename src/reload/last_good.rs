@@ -42,7 +42,7 @@ impl LastGood {
             kept = self.write(LAST_GOOD_FILE, text.as_bytes());
         }
         if let Some(model) = model
-            && !self.model().is_some_and(|kept| kept.bytes == model.bytes)
+            && self.model().is_none_or(|kept| kept.bytes != model.bytes)
         {
             kept = kept.and(self.write(LAST_GOOD_MODEL, &model.bytes));
         }

@@ -11,10 +11,12 @@ use crate::types::clock::ManualClock;
 use crate::types::event::column::{Micros, RawJson};
 use crate::types::event::{Action, Body};
 
+type Maps = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+
 /// A store in memory; what it holds outlives the spool over it.
 #[derive(Clone, Default)]
 pub(super) struct Shelf {
-    maps: Arc<Mutex<BTreeMap<(Space, Vec<u8>), Vec<u8>>>>,
+    maps: Arc<Mutex<Maps>>,
     /// It takes nothing.
     pub(super) full: Arc<AtomicBool>,
     pub(super) writes: Arc<AtomicUsize>,

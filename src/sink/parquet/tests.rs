@@ -42,7 +42,7 @@ fn action(number: u64, at_ms: i64) -> Action {
         interaction_context: None,
         search_query: None,
         search_results_shown: None,
-        result_position: (number % 2 == 0).then_some(3),
+        result_position: number.is_multiple_of(2).then_some(3),
         raw_event_data: None,
     }
 }
