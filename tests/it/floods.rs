@@ -389,7 +389,7 @@ async fn memory_that_a_flood_took_comes_back_and_so_does_personalisation() {
     let shop = shop().await;
     let sidecar = Sidecar::before(shop.address)
         .settings(
-            "mode: on\nlimits: {memory_bytes_max: 209715200, memory_soft_percent: 50, \
+            "mode: on\nlimits: {memory_bytes_max: 268435456, memory_soft_percent: 50, \
              memory_hard_percent: 100, hold_ms: 10000, rank_us: 1000000, body_timeout_seconds: 60}",
         )
         .start()
