@@ -38,7 +38,7 @@ fn log(folder: &Path, ranked: fn(u64) -> bool) {
             hits.dedup();
             let turned = (turn as usize * 5 + shopper as usize * 3) % hits.len();
             hits.rotate_left(turned);
-            let loved = hits.iter().filter(|hit| **hit % 5 == shopper % 5).next_back();
+            let loved = hits.iter().rfind(|hit| **hit % 5 == shopper % 5);
             let by_chance = hits[(turn * 7 + shopper * 11) as usize % hits.len()];
             let chosen = match (turn + shopper) % 3 {
                 0 => by_chance,
